@@ -1,0 +1,21 @@
+/**
+ * Waits on the global `setTimeout`, which tests can fake.
+ *
+ * @param ms how long, in ms
+ * @param signal ends the wait early: the promise then resolves, and the caller looks at the signal
+ */
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) {
+      resolve();
+      return;
+    }
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener('abort', done, { once: true });
+  });
+}
