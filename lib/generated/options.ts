@@ -1,0 +1,448 @@
+// Generated from schemas/; run npm run generate.
+import type { ProgressEvent } from '../progress.ts';
+import type { Spawner } from '../spawner.ts';
+
+/**
+ * What is asked of the batch system for a job: the names that job scripts know.
+ */
+export interface BatchRequest {
+  /**
+   * The queue.
+   */
+  readonly queue?: string;
+  /**
+   * The host of the batch server.
+   */
+  readonly host?: string;
+  /**
+   * Memory a node: a number with the unit that the batch system knows. Default: `memLimit`, where it is given.
+   */
+  readonly memory?: string;
+  /**
+   * Processor cores. Default: `cpuLimit`, rounded up, where it is given.
+   */
+  readonly nprocs?: number | string;
+  /**
+   * Graphics processors; 0 asks for none.
+   */
+  readonly ngpus?: number | string;
+  /**
+   * The walltime: minutes, minutes:seconds, hours:minutes:seconds, or with days in front, as days-hours, days-hours:minutes or days-hours:minutes:seconds.
+   */
+  readonly runtime?: string;
+  /**
+   * The partition.
+   */
+  readonly partition?: string;
+  /**
+   * The account that is charged.
+   */
+  readonly account?: string;
+  /**
+   * More options for the batch system, put on a directive line of their own as they are.
+   */
+  readonly options?: string;
+  /**
+   * Shell commands that the job runs before the server, as they are.
+   */
+  readonly prologue?: string;
+  /**
+   * Shell commands that the job runs after the server, as they are.
+   */
+  readonly epilogue?: string;
+  /**
+   * The account on the cluster, in scripts. Default: the account of the context's user, or its name.
+   */
+  readonly username?: string;
+  /**
+   * The home directory. Default: what the account database says.
+   */
+  readonly homedir?: string;
+  /**
+   * Names of the variables of the server's environment that the job gets. Default: all of them.
+   */
+  readonly keepvars?: readonly string[];
+  /**
+   * Names of variables that the job gets from the hub's own environment, where they are set.
+   */
+  readonly keepvarsExtra?: readonly string[];
+}
+
+/**
+ * Options of every spawner that runs the server as a job of a batch system.
+ */
+export interface BatchOptions extends SpawnerOptions {
+  /**
+   * The address on which the server listens: one of its machine's own, or 0.0.0.0 or :: for all.
+   *
+   * @default `"0.0.0.0"`
+   */
+  readonly ip: string;
+  /**
+   * Names of variables that the server gets from the hub's own environment, where they are set. Nothing else of it is passed on.
+   *
+   * @default `[]`
+   */
+  readonly envKeep: readonly string[];
+  /**
+   * In ms: the longest that launching the server may take, from the moment at which its process or job runs to that at which its address is known. Time in a queue and the wait for its first answer have limits of their own.
+   *
+   * @default `300000`
+   */
+  readonly startTimeout: number;
+  /**
+   * In ms: the longest from the moment at which the address is known to the server's first answer.
+   *
+   * @default `120000`
+   */
+  readonly httpTimeout: number;
+  /**
+   * @default `{}`
+   */
+  readonly request: BatchRequest;
+  /**
+   * In ms: the longest that the job may wait in the queue before the start fails and the job is cancelled; null is without limit.
+   *
+   * @default `null`
+   */
+  readonly queueTimeout: number | null;
+  /**
+   * In ms: how long `stop()` tries to cancel the job and to see it end, before it fails; it can then be called again.
+   *
+   * @default `300000`
+   */
+  readonly stopTimeout: number;
+  /**
+   * In ms: how long the job may take to end after it was cancelled, before its processes are killed.
+   *
+   * @default `30000`
+   */
+  readonly killTimeout: number;
+  /**
+   * In ms: the time limit of each command of the batch system. A submission that takes longer is looked up by its tag, not repeated blindly.
+   *
+   * @default `60000`
+   */
+  readonly commandTimeout: number;
+  /**
+   * In ms: the least time between two queries of the job list. One query serves all spawners of the same runner, scheduler and cluster.
+   *
+   * @default `2000`
+   */
+  readonly queryInterval: number;
+  /**
+   * In ms: how long after its submission a job that the scheduler does not list yet counts as pending.
+   *
+   * @default `30000`
+   */
+  readonly gracePeriod: number;
+  /**
+   * How long the state of a job may stay unknown, because the scheduler gives no usable answer, before accounting is asked about it: both numbers have to be reached. The job counts as alive all the while.
+   *
+   * @default `{}`
+   */
+  readonly unknownBudget: {
+    /**
+     * In ms.
+     *
+     * @default `600000`
+     */
+    readonly time?: number;
+    /**
+     * Unusable answers in a row.
+     *
+     * @default `10`
+     */
+    readonly count?: number;
+  };
+  /**
+   * In ms: how long after the end of its walltime a job counts as ended although the scheduler has not answered since.
+   *
+   * @default `600000`
+   */
+  readonly walltimeSlack: number;
+  /**
+   * How the hub learns the port of the server. `callback`: the job picks a free port and tells the hub. `fixed`: `port` says it, and nothing is told.
+   *
+   * @default `"callback"`
+   */
+  readonly endpoint: 'callback' | 'fixed';
+  /**
+   * The file that takes what the job prints, on a file system that execution nodes and submit host share. A template with the names of `script`.
+   *
+   * @default `"{{homedir}}/{{jobName}}.log"`
+   */
+  readonly logFile: string;
+  /**
+   * Environment variables for the commands of the batch system, beside PATH, LC_ALL=C, TZ=UTC and those of the hub's that the scheduler's clients need to find their configuration.
+   *
+   * @default `{}`
+   */
+  readonly commandEnvironment: {
+    readonly [k: string]: string;
+  };
+  /**
+   * The job script, a mustache template. Each value is quoted for the place it stands in: a directive line, or a word of the shell. The default is the scheduler's own.
+   */
+  readonly script?: string;
+  /**
+   * The commands of the batch system, one word each, without a shell; each word is a mustache template, and one that comes out empty is left out. The defaults are the scheduler's own.
+   *
+   * @default `{}`
+   */
+  readonly commands: {
+    /**
+     * Reads the script from standard input, prints the job id.
+     */
+    readonly submit?: readonly string[];
+    /**
+     * Lists all jobs.
+     */
+    readonly query?: readonly string[];
+    /**
+     * Lists the jobs of one account with their tags.
+     */
+    readonly find?: readonly string[];
+    /**
+     * Ends the job \{\{jobId\}\}.
+     */
+    readonly cancel?: readonly string[];
+    /**
+     * Kills the processes of the job \{\{jobId\}\}.
+     */
+    readonly kill?: readonly string[];
+  };
+  /**
+   * Regular expressions that read what the commands print, instead of the scheduler's own; all with the flags m and u.
+   *
+   * @default `{}`
+   */
+  readonly patterns: {
+    /**
+     * One line of the output of a submission: the group `id` is the job id, `cluster` the cluster.
+     */
+    readonly jobId?: string;
+    /**
+     * On standard error: the command failed although its exit code may be 0.
+     */
+    readonly outage?: string;
+    /**
+     * On standard error of a submission: the batch system was not there or not able; it is tried again.
+     */
+    readonly transient?: string;
+    /**
+     * On standard error: the scheduler knows no such job, or it has ended.
+     */
+    readonly notFound?: string;
+  };
+  /**
+   * What native states mean, beside or instead of the scheduler's own table.
+   *
+   * @default `{}`
+   */
+  readonly states: {
+    readonly [k: string]: {
+      readonly state: 'pending' | 'held' | 'running' | 'suspended' | 'completing' | 'ended' | 'unknown';
+      /**
+       * Why a job in this state ended.
+       */
+      readonly cause?:
+        | 'completed'
+        | 'failed'
+        | 'cancelled'
+        | 'timeout'
+        | 'out-of-memory'
+        | 'preempted'
+        | 'node-failure'
+        | 'unknown';
+    };
+  };
+}
+
+/**
+ * Options of every spawner.
+ */
+export interface SpawnerOptions {
+  /**
+   * The program of the single-user server and its first arguments, one word each; no shell reads them. The text `{port}` in a word is replaced by the port to listen on.
+   *
+   * @default `["jupyterhub-singleuser"]`
+   */
+  readonly cmd: readonly string[];
+  /**
+   * More arguments, put after those of `cmd`.
+   *
+   * @default `[]`
+   */
+  readonly args: readonly string[];
+  /**
+   * The address on which the server listens: one of its machine's own, or 0.0.0.0 or :: for all.
+   *
+   * @default `"127.0.0.1"`
+   */
+  readonly ip: string;
+  /**
+   * The port on which the server listens; 0 takes one that is free.
+   *
+   * @default `0`
+   */
+  readonly port: number;
+  /**
+   * Environment variables for the server: a text, or a function of the spawner that gives the text when the server is started. They win over all others.
+   *
+   * @default `{}`
+   */
+  readonly environment: {
+    readonly [k: string]: string | ((spawner: Spawner) => string);
+  };
+  /**
+   * Names of variables that the server gets from the hub's own environment, where they are set. Nothing else of it is passed on.
+   *
+   * @default `["PATH","LANG","LC_ALL","TZ"]`
+   */
+  readonly envKeep: readonly string[];
+  /**
+   * The directory that the server shows, as JUPYTERHUB_ROOT_DIR. A template: \{\{username\}\}, \{\{account\}\} and \{\{servername\}\} stand for what they say; a leading ~ is the user's home directory.
+   */
+  readonly rootDir?: string;
+  /**
+   * Where a person lands in the server, as JUPYTERHUB_DEFAULT_URL. A template like `rootDir`.
+   */
+  readonly defaultUrl?: string;
+  /**
+   * The most memory that the server may use: bytes, or a number with K, M, G or T (powers of 1024). The server finds it in MEM_LIMIT; whether it is enforced depends on the spawner.
+   */
+  readonly memLimit?: number | string;
+  /**
+   * The memory that the server is sure to get, like `memLimit`; in MEM_GUARANTEE.
+   */
+  readonly memGuarantee?: number | string;
+  /**
+   * The most cores that the server may use; in CPU_LIMIT. Whether it is enforced depends on the spawner.
+   */
+  readonly cpuLimit?: number;
+  /**
+   * The cores that the server is sure to get; in CPU_GUARANTEE.
+   */
+  readonly cpuGuarantee?: number;
+  /**
+   * Whether the server logs what helps to find faults, by JUPYTERHUB_DEBUG.
+   *
+   * @default `false`
+   */
+  readonly debug: boolean;
+  /**
+   * Whether the server leaves the user's own configuration files aside, by JUPYTERHUB_DISABLE_USER_CONFIG.
+   *
+   * @default `false`
+   */
+  readonly disableUserConfig: boolean;
+  /**
+   * In ms: the longest that launching the server may take, from the moment at which its process or job runs to that at which its address is known. Time in a queue and the wait for its first answer have limits of their own.
+   *
+   * @default `60000`
+   */
+  readonly startTimeout: number;
+  /**
+   * In ms: the longest from the moment at which the address is known to the server's first answer.
+   *
+   * @default `30000`
+   */
+  readonly httpTimeout: number;
+  /**
+   * In ms: how often a running server is asked whether it still lives, so that `exited` is emitted soon after its end; 0 leaves the asking to the hub.
+   *
+   * @default `30000`
+   */
+  readonly pollInterval: number;
+  /**
+   * Functions that are called around a start and a stop, and awaited.
+   *
+   * @default `{}`
+   */
+  readonly hooks: {
+    /**
+     * Called before each start; when it throws, nothing is started and the start fails.
+     */
+    readonly preSpawn?: (spawner: Spawner) => void | Promise<void>;
+    /**
+     * Called after a server has ended, by itself or by `stop()`; when it throws, a `warning` is emitted.
+     */
+    readonly postStop?: (spawner: Spawner) => void | Promise<void>;
+    /**
+     * Makes the last progress event of a start, from the one that it is given.
+     */
+    readonly progressReady?: (
+      spawner: Spawner,
+      event: ProgressEvent
+    ) => ProgressEvent | Promise<ProgressEvent>;
+  };
+}
+
+/**
+ * Options of LocalProcessSpawner.
+ */
+export interface LocalProcessOptions extends SpawnerOptions {
+  /**
+   * The file that takes what the server prints, made anew at each start with mode 0600. A template with \{\{username\}\}, \{\{account\}\}, \{\{servername\}\} and \{\{homedir\}\}; \{\{name\}\} is user and server name joined in a form that is safe in a file name.
+   *
+   * @default `"{{homedir}}/.hubspawner-{{name}}.log"`
+   */
+  readonly logFile: string;
+  /**
+   * In ms: how long a server may take to end after SIGINT, before it gets SIGTERM.
+   *
+   * @default `10000`
+   */
+  readonly interruptTimeout: number;
+  /**
+   * In ms: how long a server may take to end after SIGTERM, before it gets SIGKILL.
+   *
+   * @default `5000`
+   */
+  readonly terminateTimeout: number;
+  /**
+   * In ms: how long the end of a server may take after SIGKILL, before `stop()` fails.
+   *
+   * @default `5000`
+   */
+  readonly killTimeout: number;
+}
+
+/**
+ * What is asked of Slurm for the job.
+ */
+export interface SlurmRequest extends BatchRequest {
+  /**
+   * The cluster, where slurmdbd knows several (--clusters).
+   */
+  readonly cluster?: string;
+  /**
+   * The quality of service (--qos).
+   */
+  readonly qos?: string;
+  /**
+   * The words of a launcher that is put before the server's command, divided by blanks; each is quoted for the shell. Default: none.
+   */
+  readonly srun?: string;
+  /**
+   * The reservation (--reservation).
+   */
+  readonly reservation?: string;
+  /**
+   * Generic resources (--gres).
+   */
+  readonly gres?: string;
+}
+
+/**
+ * Options of SlurmSpawner.
+ */
+export interface SlurmOptions extends BatchOptions {
+  /**
+   * What is asked of Slurm for the job.
+   *
+   * @default `{}`
+   */
+  readonly request: SlurmRequest;
+}

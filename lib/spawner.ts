@@ -1,0 +1,526 @@
+import { inspect } from 'node:util';
+import { EventEmitter } from 'eventemitter3';
+import { firstOf, throwIfAborted, unlessAborted, withSignal } from './abort.ts';
+import type { SpawnerContext } from './context.ts';
+import { checkContext } from './context.ts';
+import { serverEnvironment, servicePrefix } from './environment.ts';
+import { AbortError, StartError, StateError } from './errors.ts';
+import type { ExitStatus, ServerAddress, SpawnerEvents } from './events.ts';
+import type { SpawnerOptions } from './generated/options.ts';
+import { createLog } from './log.ts';
+import type { OptionsSchema } from './options.ts';
+import { checkOptions } from './options.ts';
+import type { ProgressEvent } from './progress.ts';
+import { ProgressLog } from './progress.ts';
+import { answersHttp } from './readiness.ts';
+import { LocalRunner } from './runners/local.ts';
+import type { CommandRunner } from './runners/runner.ts';
+import { sleep } from './sleep.ts';
+import type { StartScope } from './start.ts';
+import { runStep } from './start.ts';
+import type { Json, SpawnerState } from './state.ts';
+import { checkState } from './state.ts';
+
+/** What `stop()` may be told. */
+export interface StopOptions {
+  /** Whether the server gets no time to end by itself. Default: false. */
+  readonly now?: boolean;
+}
+
+/** A spawner class, as `instance.constructor`. */
+interface SpawnerClass {
+  readonly schema: OptionsSchema;
+  readonly kind: string;
+}
+
+const neverStarted: ExitStatus = {
+  code: null,
+  signal: null,
+  cause: 'unknown',
+  message: 'The server has not been started.',
+};
+
+/** How often a server that does not answer yet is asked again, in ms. */
+const readinessInterval = 250;
+
+const defaultRunner = new LocalRunner();
+
+/**
+ * Starts one single-user server, says whether it lives, and stops it.
+ *
+ * One spawner stands for one server of one person. It may be started again after its server has
+ * ended. After a restart of the hub, a new spawner with the same context and options takes over
+ * the server by `loadState()`.
+ *
+ * A class that extends it gives `start`, `poll` and `stop`; `runStart`, `runStop` and `ended` do
+ * what all kinds of spawners have in common. A class that keeps more than an address gives
+ * `saveFields`, `loadFields` and `clearFields` too.
+ */
+export abstract class Spawner<
+  O extends SpawnerOptions = SpawnerOptions,
+> extends EventEmitter<SpawnerEvents> {
+  /** The JSON Schema of the options: the name of a file in schemas/, or a schema that refers to them. */
+  static get schema(): OptionsSchema {
+    return 'spawner.json';
+  }
+  /** Names this kind of spawner in saved states. It must never change. */
+  static get kind(): string {
+    return 'spawner';
+  }
+
+  /** What the hub said. The token is not enumerable, so that it is not printed by accident. */
+  readonly context: SpawnerContext;
+  /** Checked, completed with defaults, and frozen. */
+  readonly options: O;
+  /** Where commands are run. */
+  protected readonly runner: CommandRunner;
+  protected readonly log = createLog('spawner');
+
+  #address: ServerAddress | undefined;
+  #exit: ExitStatus = neverStarted;
+  #progress = new ProgressLog();
+  #starting:
+    | { readonly abort: (reason: unknown) => void; readonly settled: Promise<void> }
+    | undefined;
+  #stopping: Promise<void> | undefined;
+  #pollTimer: NodeJS.Timeout | undefined;
+
+  /**
+   * @throws OptionsError if the context or an option is not what it must be
+   */
+  constructor(context: SpawnerContext, options: Partial<O> = {}) {
+    super();
+    this.context = checkContext(context);
+    this.options = checkOptions<O>(this.#class.schema, options);
+    this.runner = context.runner ?? defaultRunner;
+  }
+
+  /**
+   * Starts the server and waits until it answers.
+   *
+   * @param signal aborts the start; what was started is stopped before the promise rejects
+   * @throws StartError if it ended before it answered, or if there is a server already
+   * @throws StartTimeoutError, AbortError, CommandError, OptionsError
+   */
+  abstract start(signal?: AbortSignal): Promise<ServerAddress>;
+
+  /**
+   * Says whether the server has ended: null while it lives, and also while nothing says that it
+   * has ended. Legal at any time. It does not throw because a question could not be answered.
+   */
+  abstract poll(): Promise<ExitStatus | null>;
+
+  /**
+   * Stops the server, and resolves when it has ended. May be called at any time: during a start,
+   * twice, and without a server.
+   *
+   * @throws StopError if the end could not be confirmed; it can then be called again
+   */
+  abstract stop(how?: StopOptions): Promise<void>;
+
+  /** The server's own secret. */
+  get apiToken(): string | undefined {
+    return this.context.apiToken;
+  }
+
+  /** The name of the server; '' is the one without a name. */
+  get serverName(): string {
+    return this.context.serverName ?? '';
+  }
+
+  /** The operating system's account that the server runs as. */
+  get account(): string {
+    return this.context.user.account ?? this.context.user.name;
+  }
+
+  /** Where the server listens, once it is known. */
+  get address(): ServerAddress | undefined {
+    return this.#address;
+  }
+
+  /** What the hub saves; see `SpawnerState`. */
+  getState(): SpawnerState {
+    const { host, port } = this.#address ?? {};
+    return {
+      version: 1,
+      spawner: this.#class.kind,
+      ...(host !== undefined && port !== undefined && { host, port }),
+      ...this.saveFields(),
+    };
+  }
+
+  /**
+   * Takes over what `getState()` of an earlier spawner gave.
+   *
+   * @throws StateError if it is no such state; the spawner is then without a server, and usable
+   */
+  loadState(state: unknown): void {
+    if (this.#starting !== undefined || this.#stopping !== undefined) {
+      throw new StateError('A state can be loaded only while no start and no stop is under way.');
+    }
+    this.clearState();
+    try {
+      const fields = checkState(state, this.#class.kind);
+      this.loadFields(fields);
+      this.#address = addressIn(fields, this.context);
+    } catch (error) {
+      this.clearState();
+      throw error instanceof StateError
+        ? error
+        : new StateError('The saved state can not be read.', { cause: error });
+    }
+    this.#pollRegularly();
+  }
+
+  /** Forgets the server, without stopping it. */
+  clearState(): void {
+    clearTimeout(this.#pollTimer);
+    this.#address = undefined;
+    this.#exit = neverStarted;
+    this.clearFields();
+  }
+
+  /**
+   * The environment of the server: names that are kept of the hub's own, what a JupyterHub-like
+   * hub tells its servers, limits, and the option `environment`. It holds the server's token.
+   */
+  environment(): Record<string, string> {
+    const environment = serverEnvironment(this.context, this.options, this.portText());
+    for (const [name, value] of Object.entries(this.options.environment)) {
+      environment[name] = typeof value === 'string' ? value : value(this);
+    }
+    return environment;
+  }
+
+  /**
+   * Follows the start that is under way, or the last one, from its beginning; ends with it. Any
+   * number of readers may follow at once.
+   */
+  progress(): AsyncIterable<ProgressEvent> {
+    return this.#progress.follow();
+  }
+
+  /**
+   * Takes the port that a server has reported by `endpointHandler`. The same port may be reported
+   * again, by a server that did not hear that it was taken.
+   *
+   * @returns whether it was waited for, or is the one that was taken before
+   */
+  acceptPort(_port: number): boolean {
+    return false;
+  }
+
+  /** How it is printed: never with its context or options. */
+  [inspect.custom](): string {
+    return `${this.constructor.name} { ${JSON.stringify(`${this.context.user.name}/${this.serverName}`)} }`;
+  }
+
+  /** How the port stands in `environment()`. */
+  protected portText(): string {
+    return String(this.#address?.port ?? this.options.port);
+  }
+
+  /** The fields of the state beside the address; none says that there is no server. */
+  protected saveFields(): Record<string, Json> {
+    return {};
+  }
+
+  /** Takes over what `saveFields()` gave. Throws a `StateError` where a field is not right. */
+  protected loadFields(_fields: Readonly<Record<string, unknown>>): void {}
+
+  protected clearFields(): void {}
+
+  /** How the server ended; undefined while it lives or may live. */
+  protected get exit(): ExitStatus | undefined {
+    return this.#mayHaveServer() || this.#starting !== undefined ? undefined : this.#exit;
+  }
+
+  /**
+   * Emits an event. A listener that throws does no harm to the server: it gives a `warning`.
+   */
+  protected announce<E extends keyof SpawnerEvents>(
+    event: E,
+    ...details: EventEmitter.EventArgs<SpawnerEvents, E>
+  ): void {
+    try {
+      this.emit(event, ...details);
+    } catch (cause) {
+      this.log(
+        'a listener of %s threw: %s',
+        event,
+        cause instanceof Error ? cause.name : 'no Error',
+      );
+      if (event !== 'warning') {
+        this.announce('warning', {
+          code: 'listener-failed',
+          message: `A listener of the event '${event}' threw an error.`,
+          cause,
+        });
+      }
+    }
+  }
+
+  /** Emits `state`: to be called after each change of what `saveFields()` gives. */
+  protected stateChanged(): void {
+    this.announce('state', this.getState());
+  }
+
+  /** Sets the address of the server, and emits `state` if it is a new one. */
+  protected setAddress(host: string, port: number): ServerAddress {
+    const address = serverAddress(this.context, host, port);
+    if (address.url !== this.#address?.url) {
+      this.#address = address;
+      this.stateChanged();
+    }
+    return address;
+  }
+
+  /** Forgets where the server listens, because it is about to listen elsewhere. */
+  protected clearAddress(): void {
+    this.#address = undefined;
+    this.stateChanged();
+  }
+
+  /** Whether a start is under way. */
+  protected get starting(): boolean {
+    return this.#starting !== undefined;
+  }
+
+  /**
+   * Does what every start has in common: one at a time, the hook, the progress, the abort by the
+   * signal or by `stop()`.
+   *
+   * @param launch gets the server to run and to answer. When it throws, nothing of the server may
+   *   be left, or `saveFields()` must say what is.
+   */
+  protected async runStart(
+    signal: AbortSignal | undefined,
+    launch: (start: StartScope) => Promise<ServerAddress>,
+  ): Promise<ServerAddress> {
+    if (this.#starting !== undefined) {
+      throw new StartError('The server is being started already.');
+    }
+    if (this.#stopping !== undefined) {
+      throw new StartError('The server is being stopped; start it when that is done.', {
+        retryable: true,
+      });
+    }
+    return withSignal(signal, async (inner, abort) => {
+      const progress = new ProgressLog();
+      this.#progress = progress;
+      const attempt = this.#attempt(inner, progress, launch);
+      const settled = attempt.then(
+        () => {},
+        () => {},
+      );
+      this.#starting = { abort, settled };
+      try {
+        const address = await attempt;
+        this.#starting = undefined;
+        this.#pollRegularly();
+        return address;
+      } finally {
+        this.#starting = undefined;
+        progress.end();
+      }
+    });
+  }
+
+  async #attempt(
+    signal: AbortSignal,
+    progress: ProgressLog,
+    launch: (start: StartScope) => Promise<ServerAddress>,
+  ): Promise<ServerAddress> {
+    const tell = (event: ProgressEvent) => {
+      progress.add(event);
+      this.announce('progress', event);
+    };
+    const start: StartScope = {
+      signal,
+      step: (step, timeout, run) => runStep(signal, step, timeout, run),
+      report: (percent, message, estimatedStart) =>
+        tell({
+          progress: Math.max(percent, progress.last?.progress ?? 0),
+          message,
+          outcome: 'starting',
+          ...(estimatedStart && { estimatedStart }),
+        }),
+    };
+    try {
+      throwIfAborted(signal);
+      if (this.#mayHaveServer() && (await this.poll()) === null) {
+        throw new StartError(
+          'There is a server already, or nothing says that it has ended. Stop it first.',
+          { retryable: true },
+        );
+      }
+      const { preSpawn, progressReady } = this.options.hooks;
+      if (preSpawn !== undefined) {
+        await start.step('preSpawn', this.options.startTimeout, (inner) =>
+          unlessAborted(inner, async () => preSpawn(this)),
+        );
+      }
+      this.#exit = neverStarted;
+      const address = await launch(start);
+      const event: ProgressEvent = {
+        progress: 100,
+        message: `The server is ready at ${address.url}`,
+        outcome: 'ready',
+      };
+      tell(progressReady === undefined ? event : await progressReady(this, event));
+      this.announce('ready', address);
+      return address;
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      tell({ progress: 100, message, outcome: 'failed' });
+      throw error;
+    }
+  }
+
+  /**
+   * Does what every stop has in common: it ends a start that is under way, and is done once for
+   * all who ask.
+   *
+   * @param terminate ends the server and resolves when it has ended. It is called only where
+   *   there is, or may be, one; it calls `ended`.
+   */
+  protected runStop(terminate: () => Promise<void>): Promise<void> {
+    this.#stopping ??= this.#stop(terminate).finally(() => {
+      this.#stopping = undefined;
+    });
+    return this.#stopping;
+  }
+
+  async #stop(terminate: () => Promise<void>): Promise<void> {
+    const starting = this.#starting;
+    if (starting !== undefined) {
+      starting.abort(new AbortError('The server was stopped while it was being started.'));
+      await starting.settled;
+    }
+    if (this.#mayHaveServer()) {
+      await terminate();
+    }
+  }
+
+  /**
+   * To be called once by a spawner when it knows that its server has ended: forgets it, emits
+   * `exited` and `state`, and calls the hook.
+   */
+  protected async ended(exit: ExitStatus): Promise<void> {
+    if (!this.#mayHaveServer()) {
+      return;
+    }
+    this.clearState();
+    this.#exit = exit;
+    this.log('server of %s ended: %s', this.context.user.name, exit.cause);
+    this.announce('exited', exit);
+    this.stateChanged();
+    const { postStop } = this.options.hooks;
+    if (postStop !== undefined) {
+      try {
+        await postStop(this);
+      } catch (cause) {
+        this.announce('warning', {
+          code: 'hook-failed',
+          message: `The hook postStop failed: ${cause instanceof Error ? cause.message : String(cause)}`,
+          cause,
+        });
+      }
+    }
+  }
+
+  /**
+   * Waits until the server answers, within `httpTimeout`.
+   *
+   * @param address where it listens, asked before each try
+   * @param untilDeath rejects when the server has ended; is told to end by its signal
+   */
+  protected async waitUntilReady(
+    start: StartScope,
+    address: () => ServerAddress,
+    untilDeath: (signal: AbortSignal) => Promise<never>,
+  ): Promise<ServerAddress> {
+    start.report(80, `The server listens at ${address().url}; waiting for its first answer`);
+    return start.step('readiness', this.options.httpTimeout, (signal) =>
+      firstOf<ServerAddress>(
+        signal,
+        async (inner) => {
+          for (;;) {
+            throwIfAborted(inner);
+            const current = address();
+            if (await this.answers(current, inner)) {
+              return current;
+            }
+            await sleep(readinessInterval, inner);
+          }
+        },
+        untilDeath,
+      ),
+    );
+  }
+
+  /** Whether the server answers HTTP. */
+  protected answers(address: ServerAddress, signal: AbortSignal): Promise<boolean> {
+    return answersHttp(address.url, { signal });
+  }
+
+  #mayHaveServer(): boolean {
+    return this.#address !== undefined || Object.keys(this.saveFields()).length > 0;
+  }
+
+  get #class(): SpawnerClass {
+    return this.constructor as typeof Spawner;
+  }
+
+  /** Asks again and again, spread in time, so that the end of the server is noticed. */
+  #pollRegularly(): void {
+    clearTimeout(this.#pollTimer);
+    const { pollInterval } = this.options;
+    if (pollInterval === 0 || !this.#mayHaveServer()) {
+      return;
+    }
+    const timer = setTimeout(
+      () => {
+        const again = () => {
+          if (this.#pollTimer === timer) {
+            this.#pollRegularly();
+          }
+        };
+        this.poll().then(again, (cause: unknown) => {
+          this.announce('warning', {
+            code: 'command-failed',
+            message: `The server could not be polled: ${cause instanceof Error ? cause.message : String(cause)}`,
+            cause,
+          });
+          again();
+        });
+      },
+      pollInterval * (0.9 + 0.2 * Math.random()),
+    );
+    timer.unref();
+    this.#pollTimer = timer;
+  }
+}
+
+function addressIn(
+  fields: Readonly<Record<string, unknown>>,
+  context: SpawnerContext,
+): ServerAddress | undefined {
+  const { host, port } = fields;
+  if (host === undefined && port === undefined) {
+    return undefined;
+  }
+  if (typeof host !== 'string' || host === '' || typeof port !== 'number' || !isPort(port)) {
+    throw new StateError('The host or the port of the saved state can not be read.');
+  }
+  return serverAddress(context, host, port);
+}
+
+function serverAddress(context: SpawnerContext, host: string, port: number): ServerAddress {
+  const authority = host.includes(':') ? `[${host}]` : host;
+  return { host, port, url: `http://${authority}:${port}${servicePrefix(context)}` };
+}
+
+function isPort(port: number): boolean {
+  return Number.isInteger(port) && port >= 1 && port <= 65535;
+}

@@ -1,0 +1,64 @@
+import { abortError, throwIfAborted, withSignal } from './abort.ts';
+import type { StartStep } from './errors.ts';
+import { StartTimeoutError } from './errors.ts';
+
+/** What the body of a start is given by `runStart`. */
+export interface StartScope {
+  /** Aborted when the start is. */
+  readonly signal: AbortSignal;
+  /**
+   * Runs one step within its time limit.
+   *
+   * @param timeout in ms; null is without limit
+   * @throws StartTimeoutError, AbortError, or what `run` throws
+   */
+  step<T>(
+    step: StartStep,
+    timeout: number | null,
+    run: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T>;
+  /** Tells how far the start has come. */
+  report(progress: number, message: string, estimatedStart?: Date): void;
+}
+
+/** Runs one step of a start; see `StartScope.step`. */
+export async function runStep<T>(
+  signal: AbortSignal,
+  step: StartStep,
+  timeout: number | null,
+  run: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  return withSignal(signal, async (inner, abort) => {
+    throwIfAborted(inner);
+    const timer =
+      timeout === null
+        ? undefined
+        : setTimeout(
+            () => abort(new StartTimeoutError(timeoutMessage(step, timeout), step, timeout)),
+            timeout,
+          );
+    try {
+      return await run(inner);
+    } catch (error) {
+      throw inner.aborted ? abortError(inner) : error;
+    } finally {
+      clearTimeout(timer);
+    }
+  });
+}
+
+function timeoutMessage(step: StartStep, timeout: number): string {
+  const seconds = `${timeout / 1000} s`;
+  switch (step) {
+    case 'preSpawn':
+      return `The hook preSpawn took longer than startTimeout (${seconds}).`;
+    case 'submit':
+      return `The submission could not be completed within startTimeout (${seconds}).`;
+    case 'queue':
+      return `The job waited in the queue for longer than queueTimeout (${seconds}).`;
+    case 'launch':
+      return `The server did not say where it listens within startTimeout (${seconds}).`;
+    case 'readiness':
+      return `The server did not answer within httpTimeout (${seconds}).`;
+  }
+}
