@@ -1,0 +1,195 @@
+import { CommandError, ParseError, StartError } from '../errors.ts';
+import type { BatchOptions } from '../generated/options.ts';
+import { createLog } from '../log.ts';
+import type { CommandResult, CommandRunner, RunOptions } from '../runners/runner.ts';
+import { commandError, failureOf } from './command.ts';
+import type { JobFacts, JobTemplates, PreparedJob } from './request.ts';
+import type { JobStatus, MarkedJob, Scheduler } from './scheduler.ts';
+import { jobIdIn } from './scheduler.ts';
+
+/** What came of a submission. */
+export type Submission =
+  | { readonly kind: 'accepted'; readonly id: string; readonly cluster?: string }
+  /** It failed, or nothing readable came back: the job may exist all the same. */
+  | {
+      readonly kind: 'doubtful';
+      readonly error: CommandError | ParseError;
+      /** Whether the batch system itself was not there or not able. */
+      readonly transient: boolean;
+    };
+
+/** What accounting says of a job that the queue does not list. */
+export type Account =
+  | { readonly kind: 'listed'; readonly status: JobStatus }
+  /** The batch system says that it has no such job, or no source knows it. */
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'unknown'; readonly problem: string };
+
+/** In ms: the time limit of the small commands that are no batch system's. */
+const shortTimeout = 10_000;
+/** In bytes: how much of a job's log an error shows. */
+const tailLength = 4096;
+
+const log = createLog('batch');
+
+/** Runs the commands of a batch system for the jobs of one account. */
+export class JobClient {
+  readonly #runner: CommandRunner;
+  readonly #scheduler: Scheduler;
+  readonly #templates: JobTemplates;
+  readonly #options: RunOptions;
+
+  constructor(
+    runner: CommandRunner,
+    scheduler: Scheduler,
+    templates: JobTemplates,
+    account: string,
+    { commandTimeout }: BatchOptions,
+    env: Readonly<Record<string, string>>,
+  ) {
+    this.#runner = runner;
+    this.#scheduler = scheduler;
+    this.#templates = templates;
+    this.#options = { user: account, env, timeout: commandTimeout };
+  }
+
+  /**
+   * Submits once. It is not aborted half-way: that would leave a job whose id nobody knows.
+   *
+   * @throws CommandError where the command could not be run at all: then there is no job
+   */
+  async submit({ script, argv, env }: PreparedJob): Promise<Submission> {
+    const { transient, outage, jobId } = this.#scheduler.patterns;
+    const [program = ''] = argv;
+    const result = await this.#run(argv, { env, input: script });
+    if (result.exitCode === 0 && !result.timedOut) {
+      const accepted = jobIdIn(result.stdout, jobId);
+      if (accepted !== undefined) {
+        log('%s accepted job %s', program, accepted.id);
+        return { kind: 'accepted', ...accepted };
+      }
+    }
+    const failure = failureOf(program, result, outage);
+    return {
+      kind: 'doubtful',
+      transient: result.timedOut || result.signal !== null || transient.test(result.stderr),
+      error:
+        failure === undefined
+          ? new ParseError(
+              `${program} printed no job id: ${JSON.stringify(result.stdout.slice(0, 300))}`,
+              `${result.stdout}${result.stderr}`,
+            )
+          : commandError(`The job was not accepted: ${failure}`, program, result, true),
+    };
+  }
+
+  /** The jobs that carry a mark, the oldest first; undefined where there is no usable answer. */
+  async find(facts: JobFacts): Promise<readonly MarkedJob[] | undefined> {
+    const argv = this.#templates.argv('find', facts);
+    try {
+      const result = await this.#run(argv);
+      if (failureOf(argv[0] ?? '', result, this.#scheduler.patterns.outage) !== undefined) {
+        return undefined;
+      }
+      const { tag, jobName } = facts.mark;
+      return this.#scheduler
+        .parseFind(result.stdout)
+        .filter((job) => job.tag === tag || job.jobName === jobName);
+    } catch (error) {
+      if (error instanceof CommandError || error instanceof ParseError) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  /** Cancels a job, or kills its processes. Returns why that failed, if it did. */
+  async end(how: 'cancel' | 'kill', facts: JobFacts): Promise<string | undefined> {
+    const argv = this.#templates.argv(how, facts);
+    const { outage, notFound } = this.#scheduler.patterns;
+    try {
+      const result = await this.#run(argv);
+      const failure = failureOf(argv[0] ?? '', result, outage);
+      return failure !== undefined && notFound.test(result.stderr) ? undefined : failure;
+    } catch (error) {
+      if (error instanceof CommandError) {
+        return error.message;
+      }
+      throw error;
+    }
+  }
+
+  /** Asks accounting about a job; the first source that knows how it ended decides. */
+  async account(facts: JobFacts): Promise<Account> {
+    const { accounting, patterns, states } = this.#scheduler;
+    const { jobName } = facts.mark;
+    const commands = this.#templates.accounting(facts);
+    let alive: JobStatus | undefined;
+    let problem: string | undefined;
+    for (const [index, source] of accounting.entries()) {
+      const argv = commands[index] ?? [];
+      try {
+        const result = await this.#run(argv);
+        const failure = failureOf(argv[0] ?? '', result, patterns.outage);
+        if (failure === undefined) {
+          const status = source.parse(result.stdout, { id: facts.jobId ?? '', jobName }, states);
+          if (status?.state === 'ended') {
+            return { kind: 'listed', status };
+          }
+          alive = status ?? alive;
+        } else if (patterns.notFound.test(result.stderr)) {
+          return { kind: 'gone' };
+        } else if (source.absent?.test(result.stderr) !== true) {
+          problem = failure;
+        }
+      } catch (error) {
+        if (!(error instanceof CommandError || error instanceof ParseError)) {
+          throw error;
+        }
+        problem = error.message;
+      }
+    }
+    if (alive !== undefined) {
+      return { kind: 'listed', status: alive };
+    }
+    return problem === undefined ? { kind: 'gone' } : { kind: 'unknown', problem };
+  }
+
+  /** The end of a job's log, without the server's secret; undefined where it can't be read. */
+  async logTail(file: string, secret: string | undefined): Promise<string | undefined> {
+    try {
+      const { stdout, exitCode } = await this.#run(['tail', '-c', String(tailLength), '--', file], {
+        timeout: shortTimeout,
+      });
+      return exitCode !== 0 ? undefined : secret ? stdout.replaceAll(secret, '…') : stdout;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /**
+   * The home directory of an account, from the account database of the machine on which the
+   * commands run.
+   *
+   * @throws StartError if there is no such account
+   */
+  async homedir(username: string): Promise<string> {
+    const { stdout, exitCode } = await this.#runner.run(['getent', 'passwd', '--', username], {
+      env: this.#options.env ?? {},
+      timeout: shortTimeout,
+    });
+    const home = stdout.split('\n')[0]?.split(':')[5];
+    if (exitCode === 0 && home?.startsWith('/') === true) {
+      return home;
+    }
+    throw new StartError(
+      exitCode === 2
+        ? `There is no account ${JSON.stringify(username)} on this machine. Create it, or give the right name as context.user.account.`
+        : `The home directory of ${JSON.stringify(username)} could not be found (getent: exit code ${exitCode}). Set the option request.homedir.`,
+    );
+  }
+
+  #run(argv: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
+    return this.#runner.run(argv, { ...this.#options, ...options });
+  }
+}

@@ -1,0 +1,184 @@
+import type { ExitCause, ExitStatus } from '../events.ts';
+import type { BatchOptions } from '../generated/options.ts';
+import type { OptionsSchema } from '../options.ts';
+
+/** What a job is doing, in words that all batch systems share. */
+export type JobState =
+  /** Waits, and may start by itself. */
+  | 'pending'
+  /** Waits, and does not start until someone acts. */
+  | 'held'
+  | 'running'
+  /** Has been started, does not run just now, and is expected back. */
+  | 'suspended'
+  /** Is over and being cleaned up. */
+  | 'completing'
+  /** Is over. */
+  | 'ended'
+  /** Nobody can say; never an end by itself. */
+  | 'unknown';
+
+/** What a batch system says of one job. */
+export interface JobStatus {
+  readonly id: string;
+  readonly state: JobState;
+  /** The state in the batch system's own word. */
+  readonly nativeState: string;
+  /** Why it is in this state, as the batch system says it. */
+  readonly reason?: string;
+  /** The execution hosts, that of the script first. */
+  readonly hosts?: readonly string[];
+  /** How it ended, as far as it is known. */
+  readonly exit?: ExitStatus;
+  readonly submittedAt?: Date;
+  readonly startedAt?: Date;
+  /** When a waiting job is expected to start. */
+  readonly estimatedStart?: Date;
+  /** When the walltime is over. */
+  readonly endsAt?: Date;
+}
+
+/** What a native state means. */
+export interface NativeState {
+  readonly state: JobState;
+  /** For `ended`: why. */
+  readonly cause?: ExitCause;
+}
+
+/** Native states and what they mean; a state that is not in it is `unknown`. */
+export type StateTable = Readonly<Record<string, NativeState>>;
+
+/** The jobs that a query listed. */
+export interface QueryAnswer {
+  readonly jobs: readonly JobStatus[];
+  /** Whether all of the output could be read: only then is a job that is not in it not there. */
+  readonly complete: boolean;
+}
+
+/** A job of one account, and what it is marked with. */
+export interface MarkedJob {
+  readonly id: string;
+  /** The comment. */
+  readonly tag: string;
+  readonly jobName: string;
+}
+
+/** A command that says how one job ended. */
+export interface AccountingSource {
+  /** One word each, mustache templates with the names of the script and `jobId`. */
+  readonly command: readonly string[];
+  /** On standard output or standard error: the site does not have it; it is not asked again. */
+  readonly absent?: RegExp;
+  /**
+   * Reads its output; undefined where that says nothing of the job.
+   *
+   * @throws ParseError
+   */
+  parse(
+    stdout: string,
+    job: { readonly id: string; readonly jobName: string },
+    states: StateTable,
+  ): JobStatus | undefined;
+}
+
+/** The commands of a batch system: one word each, mustache templates. A word that comes out empty is left out. */
+export interface SchedulerCommands {
+  /** Reads the script from standard input, marks the job with `tag` and `jobName`, prints its id. */
+  readonly submit: readonly string[];
+  /** Lists all jobs of the cluster; `cluster` is the only name that it may use. */
+  readonly query: readonly string[];
+  /** Lists the jobs of the account `username` with their marks. */
+  readonly find: readonly string[];
+  /** Ends the job `jobId`, with time to end by itself. */
+  readonly cancel: readonly string[];
+  /** Kills the processes of the job `jobId`. */
+  readonly kill: readonly string[];
+}
+
+/** How the output of commands is recognised. */
+export interface SchedulerPatterns {
+  /** A line of the output of `submit`; the group `id` is the job id, `cluster` the cluster. */
+  readonly jobId: RegExp;
+  /** On standard error: the command failed, whatever its exit code. */
+  readonly outage: RegExp;
+  /** On standard error: there is no such job (any more). */
+  readonly notFound: RegExp;
+  /** On standard error of `submit`: the batch system was not there or not able; it may be later. */
+  readonly transient: RegExp;
+}
+
+/** All that is particular to one batch system. */
+export interface Scheduler {
+  /** As in `slurm`: names it in saved states and logs; it must never change. */
+  readonly name: string;
+  /** The JSON Schema of the spawner's options. */
+  readonly schema: OptionsSchema;
+  /** Where the commands and states are described. */
+  readonly manual: string;
+  /** The job script: a mustache template. */
+  readonly script: string;
+  /** Names of `request` that only this batch system has. */
+  readonly requestNames: readonly string[];
+  /** Those names of `request` whose value is several words of the shell, divided by blanks. */
+  readonly wordLists: readonly string[];
+  /** Matches the beginning of a directive line of the script. */
+  readonly directive: RegExp;
+  /** Quotes a value for a directive line; throws a RangeError where that can't be done. */
+  readonly directiveWord: (text: string) => string;
+  /** Names of the hub's own environment variables that the commands need, where they are set. */
+  readonly environment: readonly string[];
+  /** Matches names of environment variables that would change what the commands do. */
+  readonly ownVariables: RegExp;
+  readonly commands: SchedulerCommands;
+  readonly patterns: SchedulerPatterns;
+  readonly states: StateTable;
+  /**
+   * Reads the output of `query`.
+   *
+   * @throws ParseError where it is not its output at all
+   */
+  parseQuery(stdout: string, states: StateTable): QueryAnswer;
+  /**
+   * Reads the output of `find`.
+   *
+   * @throws ParseError
+   */
+  parseFind(stdout: string): readonly MarkedJob[];
+  /** Asked in turn about a job that has ended, until one of them knows. */
+  readonly accounting: readonly AccountingSource[];
+}
+
+/** The scheduler with what the options replace of it. */
+export function withOverrides(scheduler: Scheduler, options: BatchOptions): Scheduler {
+  const patterns = Object.entries(options.patterns).map(([name, source]) => [
+    name,
+    new RegExp(source, 'mu'),
+  ]);
+  return {
+    ...scheduler,
+    script: options.script ?? scheduler.script,
+    commands: { ...scheduler.commands, ...options.commands },
+    patterns: { ...scheduler.patterns, ...Object.fromEntries(patterns) },
+    states: { ...scheduler.states, ...options.states },
+  };
+}
+
+/** The job id and cluster in the output of a submission; undefined where there is not exactly one. */
+export function jobIdIn(
+  stdout: string,
+  pattern: RegExp,
+): { readonly id: string; readonly cluster?: string } | undefined {
+  const found = new Map<string, string | undefined>();
+  for (const line of stdout.split('\n')) {
+    const groups = pattern.exec(line.trim())?.groups;
+    if (groups?.['id'] !== undefined) {
+      found.set(groups['id'], groups['cluster']);
+    }
+  }
+  const [only] = found;
+  if (only === undefined || found.size > 1) {
+    return undefined;
+  }
+  const [id, cluster] = only;
+  return cluster === undefined ? { id } : { id, cluster };
+}

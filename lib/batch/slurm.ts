@@ -1,0 +1,371 @@
+import { ParseError } from '../errors.ts';
+import type { ExitStatus } from '../events.ts';
+import type { SlurmOptions } from '../generated/options.ts';
+import { sbatchWord } from '../quote.ts';
+import { exitOfJob } from './exit.ts';
+import type {
+  JobStatus,
+  MarkedJob,
+  NativeState,
+  QueryAnswer,
+  Scheduler,
+  StateTable,
+} from './scheduler.ts';
+import { BatchSpawner } from './spawner.ts';
+
+const script = `#!/bin/bash
+#SBATCH --output={{logFile}}
+#SBATCH --chdir={{homedir}}
+{{#partition}}
+#SBATCH --partition={{partition}}
+{{/partition}}
+{{#runtime}}
+#SBATCH --time={{runtime}}
+{{/runtime}}
+{{#memory}}
+#SBATCH --mem={{memory}}
+{{/memory}}
+{{#nprocs}}
+#SBATCH --cpus-per-task={{nprocs}}
+{{/nprocs}}
+{{#ngpus}}
+#SBATCH --gpus={{ngpus}}
+{{/ngpus}}
+{{#gres}}
+#SBATCH --gres={{gres}}
+{{/gres}}
+{{#account}}
+#SBATCH --account={{account}}
+{{/account}}
+{{#qos}}
+#SBATCH --qos={{qos}}
+{{/qos}}
+{{#reservation}}
+#SBATCH --reservation={{reservation}}
+{{/reservation}}
+{{#options}}
+#SBATCH {{{options}}}
+{{/options}}
+
+{{{exports}}}
+server() {
+  {{srun}} {{cmd}}
+}
+set -e
+{{{prologue}}}
+set +e
+# The shell outlives the server's SIGTERM, so that the epilogue runs.
+trap : TERM
+server
+status=$?
+{{{epilogue}}}
+exit "$status"
+`;
+
+/** Between records and between fields: neither can stand in a name, a reason or a time. */
+const RS = '\x1e';
+const US = '\x1f';
+
+const queryFields = ['%A', '%T', '%B', '%N', '%r', '%V', '%S', '%e'];
+
+const everyJob = ['--noheader', '--all', '--states=all'];
+const cluster = '{{#cluster}}--clusters={{cluster}}{{/cluster}}';
+
+/** Native states of squeue's and sacct's manual (JOB STATE CODES), Slurm 22.05 to 25.05. */
+const states: StateTable = {
+  PENDING: { state: 'pending' },
+  CONFIGURING: { state: 'pending' },
+  REQUEUED: { state: 'pending' },
+  REQUEUE_FED: { state: 'pending' },
+  REQUEUE_HOLD: { state: 'held' },
+  SPECIAL_EXIT: { state: 'held' },
+  RESV_DEL_HOLD: { state: 'held' },
+  RUNNING: { state: 'running' },
+  SIGNALING: { state: 'running' },
+  RESIZING: { state: 'running' },
+  EXPEDITING: { state: 'running' },
+  SUSPENDED: { state: 'suspended' },
+  STOPPED: { state: 'suspended' },
+  COMPLETING: { state: 'completing' },
+  STAGE_OUT: { state: 'completing' },
+  COMPLETED: { state: 'ended', cause: 'completed' },
+  FAILED: { state: 'ended', cause: 'failed' },
+  CANCELLED: { state: 'ended', cause: 'cancelled' },
+  TIMEOUT: { state: 'ended', cause: 'timeout' },
+  DEADLINE: { state: 'ended', cause: 'timeout' },
+  OUT_OF_MEMORY: { state: 'ended', cause: 'out-of-memory' },
+  PREEMPTED: { state: 'ended', cause: 'preempted' },
+  NODE_FAIL: { state: 'ended', cause: 'node-failure' },
+  BOOT_FAIL: { state: 'ended', cause: 'node-failure' },
+  // In a federation a sibling cluster runs the job.
+  REVOKED: { state: 'unknown' },
+};
+
+/** Reasons with which a pending job does not start until someone acts (squeue's manual, JOB REASON CODES). */
+const heldReason = /\bheld\b|^JobHeld|^job requeued in held state/i;
+
+/** Runs single-user servers as jobs of Slurm 22.05 or later. */
+export const slurm: Scheduler = {
+  name: 'slurm',
+  schema: 'slurm.json',
+  manual: 'https://slurm.schedmd.com/man_index.html',
+  script,
+  requestNames: ['cluster', 'qos', 'srun', 'reservation', 'gres'],
+  wordLists: ['srun'],
+  directive: /^#SBATCH\b/,
+  directiveWord: sbatchWord,
+  environment: ['SLURM_CONF'],
+  ownVariables: /^(SBATCH|SLURM|SQUEUE|SACCT|SCANCEL|SRUN|SCONTROL)_/,
+  commands: {
+    submit: [
+      'sbatch',
+      '--parsable',
+      '--no-requeue',
+      '--job-name={{jobName}}',
+      '--comment={{tag}}',
+      '--export={{exportNames}}',
+      cluster,
+    ],
+    query: ['squeue', ...everyJob, `--format=${RS}${queryFields.join(US)}${US}`, cluster],
+    find: [
+      'squeue',
+      ...everyJob,
+      '--user={{username}}',
+      `--format=${RS}%A${US}%k${US}%j${US}`,
+      cluster,
+    ],
+    cancel: ['scancel', cluster, '{{jobId}}'],
+    kill: ['scancel', '--signal=KILL', '--full', cluster, '{{jobId}}'],
+  },
+  patterns: {
+    jobId:
+      /^(?:(?:sbatch: )?Submitted batch job )?(?<id>\d+)(?:(?:;| on cluster )(?<cluster>\S+))?$/u,
+    outage: /\b(?:error|fatal):/mu,
+    notFound: /Invalid job id specified|already completing or completed/mu,
+    transient:
+      /Unable to contact slurm controller|Socket timed out|temporarily unable to accept job|Zero Bytes were transmitted|Protocol authentication error/mu,
+  },
+  states,
+  parseQuery,
+  parseFind,
+  accounting: [
+    {
+      command: [
+        'sacct',
+        '--noheader',
+        '--parsable2',
+        '--allocations',
+        '--duplicates',
+        '--jobs={{jobId}}',
+        '--format=JobIDRaw,State,ExitCode,Reason,Submit,Start,End,NodeList,JobName',
+        cluster,
+      ],
+      absent: /accounting storage is disabled/i,
+      parse: parseSacct,
+    },
+    {
+      command: ['scontrol', cluster, '--oneliner', 'show', 'job', '{{jobId}}'],
+      parse: parseScontrol,
+    },
+  ],
+};
+
+/** Runs the server as a job of Slurm. Options: `schemas/slurm.json`. */
+export class SlurmSpawner extends BatchSpawner<SlurmOptions> {
+  static override readonly scheduler: Scheduler = slurm;
+}
+
+function parseQuery(stdout: string, table: StateTable): QueryAnswer {
+  const { records, complete } = recordsIn(stdout, queryFields.length);
+  const jobs = records.map(
+    ([id = '', word = '', batchHost = '', nodes = '', reason = '', submit, start, end]) => {
+      const native = meaning(word, reason, table);
+      const waits = native.state === 'pending' || native.state === 'held';
+      return statusOf(id, word, native, {
+        reason,
+        hosts: hostsOf(batchHost, nodes),
+        exit: exitOf(native, '', reason),
+        submittedAt: dateOf(submit),
+        [waits ? 'estimatedStart' : 'startedAt']: dateOf(start),
+        endsAt: waits ? undefined : dateOf(end),
+      });
+    },
+  );
+  return { jobs, complete };
+}
+
+function parseFind(stdout: string): readonly MarkedJob[] {
+  const { records, complete } = recordsIn(stdout, 3);
+  if (!complete) {
+    throw new ParseError('The output of squeue is not complete.', stdout);
+  }
+  return records.map(([id = '', tag = '', jobName = '']) => ({ id, tag, jobName }));
+}
+
+/** Records of squeue; each ends with a separator, so that one which was cut is noticed. */
+function recordsIn(
+  stdout: string,
+  width: number,
+): { readonly records: readonly (readonly string[])[]; readonly complete: boolean } {
+  const [before = '', ...parts] = stdout.split(RS);
+  const records: string[][] = [];
+  let complete = /^(?:CLUSTER: \S+\s*|\s*)$/.test(before);
+  for (const part of parts) {
+    const fields = part.split(US);
+    const rest = fields[width];
+    if (
+      fields.length !== width + 1 ||
+      !/^\d+$/.test(fields[0] ?? '') ||
+      !/^\s*(?:CLUSTER: \S+\s*)?$/.test(rest ?? '')
+    ) {
+      complete = false;
+    } else {
+      records.push(fields);
+    }
+  }
+  if (!complete && records.length === 0) {
+    throw new ParseError('This is not what squeue prints.', stdout);
+  }
+  return { records, complete };
+}
+
+type Facts = {
+  readonly [F in Exclude<keyof JobStatus, 'id' | 'state' | 'nativeState'>]?:
+    | JobStatus[F]
+    | undefined;
+};
+
+/** Leaves out what squeue and its kin do not know. */
+function statusOf(id: string, nativeState: string, native: NativeState, facts: Facts): JobStatus {
+  const { reason, hosts, exit, submittedAt, startedAt, estimatedStart, endsAt } = facts;
+  return {
+    id,
+    nativeState,
+    state: native.state,
+    ...(reason !== undefined && reason !== '' && reason !== 'None' && { reason }),
+    ...(hosts !== undefined && hosts.length > 0 && { hosts }),
+    ...(exit && { exit }),
+    ...(submittedAt && { submittedAt }),
+    ...(startedAt && { startedAt }),
+    ...(estimatedStart && { estimatedStart }),
+    ...(endsAt && { endsAt }),
+  };
+}
+
+/** `CANCELLED by 1001` and `RUNNING+` are the words in front; reasons tell held from waiting. */
+function meaning(word: string, reason: string, table: StateTable): NativeState {
+  const native = table[/^[A-Z_]*/.exec(word)?.[0] ?? ''] ?? { state: 'unknown' };
+  return native.state === 'pending' && heldReason.test(reason) ? { state: 'held' } : native;
+}
+
+/** A time of squeue with TZ=UTC; undefined for `N/A`, `Unknown`, `NONE` and the like. */
+function dateOf(text: string | undefined): Date | undefined {
+  return text !== undefined && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/.test(text)
+    ? new Date(`${text}Z`)
+    : undefined;
+}
+
+function hostsOf(batchHost: string, nodes: string): readonly string[] {
+  const all = expandHostlist(nodes);
+  return /^(?:n\/a|\(null\))?$/.test(batchHost) ? all : [...new Set([batchHost, ...all])];
+}
+
+/** `node[01-03,07],gpu1` as a list. */
+export function expandHostlist(list: string): readonly string[] {
+  if (/^(?:\(null\)|None assigned|n\/a)?$/.test(list)) {
+    return [];
+  }
+  const parts = list.match(/(?:[^,[\]]|\[[^\]]*\])+/g) ?? [];
+  return parts.flatMap(expandHost);
+}
+
+/** The most hosts that one range is expanded to: a damaged answer must not fill the memory. */
+const mostHosts = 100_000;
+
+function expandHost(name: string): string[] {
+  const bracket = /^(?<head>[^[]*)\[(?<ranges>[^\]]*)\](?<tail>.*)$/.exec(name)?.groups;
+  if (bracket === undefined) {
+    return [name];
+  }
+  const tails = expandHost(bracket['tail'] ?? '');
+  return (bracket['ranges'] ?? '').split(',').flatMap((range) => {
+    const [first = '', last = first] = range.split('-');
+    const count = Number(last) - Number(first) + 1;
+    if (!(count >= 1 && count * tails.length <= mostHosts)) {
+      return [];
+    }
+    return Array.from({ length: count }, (_, index) =>
+      String(Number(first) + index).padStart(first.length, '0'),
+    ).flatMap((number) => tails.map((tail) => `${bracket['head']}${number}${tail}`));
+  });
+}
+
+/** The newest run of our job; a row with another name is a job that had the id before. */
+function parseSacct(
+  stdout: string,
+  job: { readonly id: string; readonly jobName: string },
+  table: StateTable,
+): JobStatus | undefined {
+  const rows = stdout
+    .split('\n')
+    .map((line) => line.split('|'))
+    .filter((fields) => fields.length === 9 && fields[0] === job.id && fields[8] === job.jobName);
+  const newest = rows.at(-1);
+  if (newest === undefined) {
+    return undefined;
+  }
+  const [id = '', word = '', exitCode = '', reason = '', submit, start, end, nodes = ''] = newest;
+  const native = meaning(word, reason, table);
+  return statusOf(id, word, native, {
+    reason,
+    hosts: expandHostlist(nodes),
+    exit: exitOf(native, exitCode, reason),
+    submittedAt: dateOf(submit),
+    startedAt: dateOf(start),
+    endsAt: dateOf(end),
+  });
+}
+
+function parseScontrol(
+  stdout: string,
+  job: { readonly id: string; readonly jobName: string },
+  table: StateTable,
+): JobStatus | undefined {
+  const field = (name: string) => new RegExp(`(?:^|\\s)${name}=(\\S*)`).exec(stdout)?.[1];
+  const word = field('JobState');
+  if (word === undefined || field('JobId') !== job.id || field('JobName') !== job.jobName) {
+    return undefined;
+  }
+  const reason = field('Reason') ?? '';
+  const native = meaning(word, reason.replaceAll('_', ' '), table);
+  return statusOf(job.id, word, native, {
+    reason,
+    hosts: hostsOf(field('BatchHost') ?? '', field('NodeList') ?? ''),
+    exit: exitOf(native, field('ExitCode') ?? '', reason),
+    submittedAt: dateOf(field('SubmitTime')),
+    startedAt: dateOf(field('StartTime')),
+    endsAt: dateOf(field('EndTime')),
+  });
+}
+
+/** Signals with which Slurm says what it did: 53 is slurmd's for a job that it could not launch. */
+const launchFailure = 53;
+
+/** `ExitCode` is `code:signal`. */
+function exitOf(native: NativeState, exitCode: string, reason: string): ExitStatus | undefined {
+  if (native.state !== 'ended') {
+    return undefined;
+  }
+  const [code, signal] = /^\d+:\d+$/.test(exitCode) ? exitCode.split(':').map(Number) : [];
+  const detail = reason === 'None' ? '' : reason;
+  const cause = native.cause ?? 'unknown';
+  if (signal === launchFailure) {
+    return exitOfJob({
+      cause,
+      detail: "the job's log file or working directory could not be opened",
+    });
+  }
+  return signal === undefined || signal === 0
+    ? exitOfJob({ cause, code, detail })
+    : exitOfJob({ cause, signal, detail });
+}

@@ -1,0 +1,143 @@
+import type { SpawnerWarning } from '../events.ts';
+import type { BatchOptions } from '../generated/options.ts';
+import type { JobClient } from './client.ts';
+import { exitOfJob } from './exit.ts';
+import type { Job } from './job.ts';
+import type { JobMonitor } from './monitor.ts';
+import type { JobFacts } from './request.ts';
+import type { JobStatus } from './scheduler.ts';
+
+/** What is known of a job. */
+export interface Tracked {
+  readonly status: JobStatus;
+  /** The question that was answered began then, in ms of `Date.now()`. */
+  readonly at: number;
+}
+
+/** A job whose id is known. */
+export type SubmittedJob = Job & { readonly id: string };
+
+/**
+ * Decides whether a job lives. A failed question is not an answer: a job has ended only where the
+ * batch system says so, or does not list it in a complete answer and has no other word of it.
+ */
+export class JobTracker {
+  readonly #client: JobClient;
+  readonly #options: BatchOptions;
+  readonly #warn: (warning: SpawnerWarning) => void;
+  /** The unusable answers in a row. */
+  #unknown: { readonly since: number; readonly count: number } | undefined;
+  #seen = false;
+
+  constructor(client: JobClient, options: BatchOptions, warn: (warning: SpawnerWarning) => void) {
+    this.#client = client;
+    this.#options = options;
+    this.#warn = warn;
+  }
+
+  /**
+   * Asks about a job.
+   *
+   * @param since in ms of `Date.now()`: only an answer to a question asked then or later will do
+   */
+  async status(
+    monitor: JobMonitor,
+    job: SubmittedJob,
+    facts: JobFacts,
+    since = 0,
+  ): Promise<Tracked> {
+    const sighting = await monitor.look(job.id, since);
+    const { at } = sighting;
+    switch (sighting.kind) {
+      case 'listed':
+        this.#seen = true;
+        if (sighting.status.state === 'unknown') {
+          const word = sighting.status.nativeState;
+          return { at, status: await this.#unclear(job, facts, `it is in the state ${word}`) };
+        }
+        this.#clear();
+        return { at, status: await this.#withEnd(facts, sighting.status) };
+      case 'unlisted':
+        if (!this.#seen && Date.now() - job.submittedAt < this.#options.gracePeriod) {
+          return { at, status: { id: job.id, state: 'pending', nativeState: '' } };
+        }
+        return { at, status: await this.#unlisted(job, facts) };
+      case 'unknown':
+        return { at, status: await this.#unclear(job, facts, sighting.problem) };
+    }
+  }
+
+  /** The list says that a job has ended, accounting knows how; a job that was requeued lives. */
+  async #withEnd(facts: JobFacts, status: JobStatus): Promise<JobStatus> {
+    if (status.state !== 'ended') {
+      return status;
+    }
+    const account = await this.#client.account(facts);
+    return account.kind === 'listed' && account.status.state === 'ended' ? account.status : status;
+  }
+
+  /** A complete answer does not list it: it is over, unless another source still knows it. */
+  async #unlisted(job: SubmittedJob, facts: JobFacts): Promise<JobStatus> {
+    const account = await this.#client.account(facts);
+    switch (account.kind) {
+      case 'listed':
+        this.#clear();
+        return account.status;
+      case 'gone':
+        this.#clear();
+        return {
+          id: job.id,
+          state: 'ended',
+          nativeState: '',
+          exit: exitOfJob({ cause: 'unknown', detail: 'the batch system no longer knows the job' }),
+        };
+      case 'unknown':
+        return this.#unclear(job, facts, account.problem);
+    }
+  }
+
+  /** No usable answer: the job counts as alive until the budget is used up and accounting or the walltime says more. */
+  async #unclear(job: SubmittedJob, facts: JobFacts, problem: string): Promise<JobStatus> {
+    const now = Date.now();
+    const { unknownBudget, walltimeSlack } = this.#options;
+    if (this.#unknown === undefined) {
+      this.#warn({
+        code: 'status-unknown',
+        message: `The state of job ${job.id} is unknown; it counts as alive. ${problem}`,
+      });
+    }
+    this.#unknown = { since: this.#unknown?.since ?? now, count: (this.#unknown?.count ?? 0) + 1 };
+    const unknown: JobStatus = { id: job.id, state: 'unknown', nativeState: '', reason: problem };
+    const { time = 0, count = 0 } = unknownBudget;
+    if (now - this.#unknown.since < time || this.#unknown.count < count) {
+      return unknown;
+    }
+    const account = await this.#client.account(facts);
+    if (account.kind === 'listed') {
+      return account.status;
+    }
+    if (job.endsAt !== undefined && now > job.endsAt + walltimeSlack) {
+      return {
+        id: job.id,
+        state: 'ended',
+        nativeState: '',
+        exit: exitOfJob({
+          cause: 'timeout',
+          detail: 'its walltime is over, and the batch system has not answered since',
+        }),
+      };
+    }
+    return unknown;
+  }
+
+  #clear(): void {
+    if (this.#unknown !== undefined) {
+      const seconds = Math.round((Date.now() - this.#unknown.since) / 1000);
+      this.#unknown = undefined;
+      this.#warn({
+        code: 'status-known',
+        message: `The batch system answers again, after ${seconds} s.`,
+      });
+    }
+  }
+}
