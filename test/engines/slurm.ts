@@ -1,0 +1,90 @@
+/**
+ * A real Slurm on this machine for live tests: nodes cn1 to cn4 with 32 cores each, partitions
+ * `batch` (default) and `short` (1 minute), jobs of the accounts alice and bob. Needs root, and
+ * `slurm/install.sh` to have run once. Every function rejects with the script's output when it fails.
+ */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+/** One row of the queue; `state` is Slurm's word, e.g. `PENDING`, `RUNNING` or `CANCELLED`. */
+export interface SlurmJob {
+  readonly id: string;
+  readonly name: string;
+  readonly user: string;
+  readonly state: string;
+}
+
+// No SQUEUE_* or SLURM_* variable of the caller may change what a command does or prints.
+const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', TZ: 'UTC' };
+
+function run(command: string, ...args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { env: environment, timeout: 120_000, maxBuffer: 64 * 1024 * 1024 };
+    execFile(command, args, options, (error, stdout, stderr) => {
+      if (error === null) {
+        resolve(stdout);
+        return;
+      }
+      const how = error.killed
+        ? 'took longer than 120 s'
+        : `failed (${error.code ?? error.signal})`;
+      const output = `${stdout}${stderr}`.trim();
+      reject(new Error(`${[command, ...args].join(' ')} ${how}: ${output}`));
+    });
+  });
+}
+
+async function script(name: string, ...args: readonly string[]): Promise<void> {
+  await run(fileURLToPath(new URL(`slurm/${name}.sh`, import.meta.url)), ...args);
+}
+
+/**
+ * Makes sure that the cluster runs; about 0.3 s, 2 s with accounting, nothing when it does already.
+ * A cluster that is not healthy or runs in the other mode is replaced by one without jobs.
+ * Its first job starts 3 s after the submission, later ones within 1 s.
+ *
+ * @param options.accounting whether `sacct` answers (slurmdbd on MariaDB); default false
+ */
+export function startSlurm(options: { readonly accounting?: boolean } = {}): Promise<void> {
+  return script('start', ...(options.accounting ? ['--accounting'] : []));
+}
+
+/** Cancels all jobs and ends every daemon. */
+export function stopSlurm(): Promise<void> {
+  return script('stop');
+}
+
+/** The outages of slurmctld; nodes and running jobs go on. */
+export const slurmctld = {
+  /** Ends it, with its state saved. Commands fail within 4 s, "Unable to contact slurm controller". */
+  stop: () => script('slurmctld', 'stop'),
+  /** Brings it back with the state that it saved, or wakes a hung one; resolves when all nodes are up. */
+  start: () => script('slurmctld', 'start'),
+  /** Kills it. It forgets the last 5 s: jobs submitted then vanish or come back held. */
+  crash: () => script('slurmctld', 'crash'),
+  /** Stops it: commands fail after 3 to 6 s, "Socket timed out", yet take effect at `resume`. */
+  hang: () => script('slurmctld', 'hang'),
+  /** Continues a hung one; resolves when it answers. */
+  resume: () => script('slurmctld', 'resume'),
+} as const;
+
+/** All jobs that slurmctld remembers: the active ones, and those that ended within 300 s. */
+export async function jobs(): Promise<SlurmJob[]> {
+  const output = await run('squeue', '-h', '-a', '-t', 'all', '-o', '%A|%u|%T|%j');
+  return output
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      // The name comes last, since it may hold any character but a line break.
+      const [, id, user, state, name] = /^(\d+)\|([^|]+)\|([A-Z_]+)\|(.*)$/.exec(line) ?? [];
+      if (id === undefined || user === undefined || state === undefined || name === undefined) {
+        throw new Error(`squeue printed a line that is no job: ${line}`);
+      }
+      return { id, name, user, state };
+    });
+}
+
+/** Cancels every job, and resolves when their processes have ended. */
+export function cancelAll(): Promise<void> {
+  return script('cancel');
+}
