@@ -28,10 +28,11 @@ function isPlainWord(text: string): boolean {
  * One word of a POSIX shell (2.2.2, Single-Quotes): a plain word as it is, everything else in single
  * quotes, `'` as `'\''`.
  *
- * A line break is followed by `''`, so that no line of the script begins with a part of the text:
- * Grid Engine takes every line of a script that begins with `#$` for a directive, and sbatch those
- * that begin with `#BSUB` or `#PBS`, even inside of quotes. For the same reason `''` stands between
- * CR and LF: sbatch refuses a script with CR LF in it, Torque's qsub drops the CR.
+ * Where a line of the text begins with `#`, or with blanks and `#`, `''` is put in front of it, so that
+ * no line of the script is taken for a directive: Grid Engine takes every line that begins with
+ * `#$` for one, and sbatch those that begin with `#BSUB` or `#PBS`, even inside of quotes; PBS allows
+ * blanks before `#PBS`. `''` stands between CR and LF too: sbatch refuses a script with CR LF in it,
+ * Torque's qsub drops the CR. All else stays as it is, for people who read the script.
  *
  * @throws {RangeError} for NUL, which neither a script nor an argument can hold.
  */
@@ -43,7 +44,7 @@ export function shellWord(text: string): string {
   const quoted = text
     .replaceAll("'", "'\\''")
     .replaceAll('\r\n', "\r''\n")
-    .replaceAll('\n', "\n''");
+    .replace(/\n(?=[^\S\n]*#)/g, "\n''");
   return `'${quoted}'`;
 }
 

@@ -27,12 +27,6 @@ export interface StopOptions {
   readonly now?: boolean;
 }
 
-/** A spawner class, as `instance.constructor`. */
-interface SpawnerClass {
-  readonly schema: OptionsSchema;
-  readonly kind: string;
-}
-
 const neverStarted: ExitStatus = {
   code: null,
   signal: null,
@@ -76,6 +70,7 @@ export abstract class Spawner<
   protected readonly runner: CommandRunner;
   protected readonly log = createLog('spawner');
 
+  readonly #kind: string;
   #address: ServerAddress | undefined;
   #exit: ExitStatus = neverStarted;
   #progress = new ProgressLog();
@@ -91,7 +86,8 @@ export abstract class Spawner<
   constructor(context: SpawnerContext, options: Partial<O> = {}) {
     super();
     this.context = checkContext(context);
-    this.options = checkOptions<O>(this.#class.schema, options);
+    this.options = checkOptions<O>(new.target.schema, options);
+    this.#kind = new.target.kind;
     this.runner = context.runner ?? defaultRunner;
   }
 
@@ -143,7 +139,7 @@ export abstract class Spawner<
     const { host, port } = this.#address ?? {};
     return {
       version: 1,
-      spawner: this.#class.kind,
+      spawner: this.#kind,
       ...(host !== undefined && port !== undefined && { host, port }),
       ...this.saveFields(),
     };
@@ -160,7 +156,7 @@ export abstract class Spawner<
     }
     this.clearState();
     try {
-      const fields = checkState(state, this.#class.kind);
+      const fields = checkState(state, this.#kind);
       this.loadFields(fields);
       this.#address = addressIn(fields, this.context);
     } catch (error) {
@@ -466,10 +462,6 @@ export abstract class Spawner<
 
   #mayHaveServer(): boolean {
     return this.#address !== undefined || Object.keys(this.saveFields()).length > 0;
-  }
-
-  get #class(): SpawnerClass {
-    return this.constructor as typeof Spawner;
   }
 
   /** Asks again and again, spread in time, so that the end of the server is noticed. */

@@ -135,7 +135,7 @@ export function parseTemplate(text: string, option: string): Template {
  *   `{{homedir}}/log`; quotes around it would quote its own quotes, so they are refused, as are
  *   here-documents, backquotes, arithmetic and `${…}`.
  *
- * Values are never read as a template, and none can begin a line of the script with its own text.
+ * Values are never read as a template, and none can make a line that is taken for a directive.
  *
  * @throws {OptionsError} for a name that the view lacks, for `{{{name}}}` of one that is not
  *   `rules.raw`, and for a value that can't stand in its place.

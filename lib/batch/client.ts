@@ -3,26 +3,33 @@ import type { BatchOptions } from '../generated/options.ts';
 import { createLog } from '../log.ts';
 import type { CommandResult, CommandRunner, RunOptions } from '../runners/runner.ts';
 import { commandError, failureOf } from './command.ts';
+import { limiterOf } from './limiter.ts';
 import type { JobFacts, JobTemplates, PreparedJob } from './request.ts';
 import type { JobStatus, MarkedJob, Scheduler } from './scheduler.ts';
 import { jobIdIn } from './scheduler.ts';
 
-/** What came of a submission. */
+/**
+ * Why it is not certain what came of a submission: the batch system was not there or not able, or
+ * it said yes without a readable job id, or it said no.
+ */
+export type Doubt = 'transient' | 'unreadable' | 'refused';
+
+/** What came of a submission. Whatever the doubt, the job may exist. */
 export type Submission =
   | { readonly kind: 'accepted'; readonly id: string; readonly cluster?: string }
-  /** It failed, or nothing readable came back: the job may exist all the same. */
   | {
       readonly kind: 'doubtful';
+      readonly doubt: Doubt;
       readonly error: CommandError | ParseError;
-      /** Whether the batch system itself was not there or not able. */
-      readonly transient: boolean;
     };
 
 /** What accounting says of a job that the queue does not list. */
 export type Account =
   | { readonly kind: 'listed'; readonly status: JobStatus }
-  /** The batch system says that it has no such job, or no source knows it. */
+  /** The batch system says that it has no such job. */
   | { readonly kind: 'gone' }
+  /** All sources have answered, and none knows the job. */
+  | { readonly kind: 'silent' }
   | { readonly kind: 'unknown'; readonly problem: string };
 
 /** In ms: the time limit of the small commands that are no batch system's. */
@@ -70,16 +77,22 @@ export class JobClient {
       }
     }
     const failure = failureOf(program, result, outage);
+    if (failure === undefined || (result.exitCode === 0 && !result.timedOut)) {
+      const printed = JSON.stringify(result.stdout.slice(0, 300));
+      return {
+        kind: 'doubtful',
+        doubt: 'unreadable',
+        error: new ParseError(
+          `The output of ${program} holds no job id, or several: ${printed}.`,
+          `${result.stdout}${result.stderr}`,
+        ),
+      };
+    }
+    const away = result.timedOut || result.signal !== null || transient.test(result.stderr);
     return {
       kind: 'doubtful',
-      transient: result.timedOut || result.signal !== null || transient.test(result.stderr),
-      error:
-        failure === undefined
-          ? new ParseError(
-              `${program} printed no job id: ${JSON.stringify(result.stdout.slice(0, 300))}`,
-              `${result.stdout}${result.stderr}`,
-            )
-          : commandError(`The job was not accepted: ${failure}`, program, result, true),
+      doubt: away ? 'transient' : 'refused',
+      error: commandError(`The job was not accepted: ${failure}`, program, result, away),
     };
   }
 
@@ -120,7 +133,11 @@ export class JobClient {
   }
 
   /** Asks accounting about a job; the first source that knows how it ended decides. */
-  async account(facts: JobFacts): Promise<Account> {
+  account(facts: JobFacts): Promise<Account> {
+    return limiterOf(this.#runner).run(() => this.#account(facts));
+  }
+
+  async #account(facts: JobFacts): Promise<Account> {
     const { accounting, patterns, states } = this.#scheduler;
     const { jobName } = facts.mark;
     const commands = this.#templates.accounting(facts);
@@ -152,7 +169,7 @@ export class JobClient {
     if (alive !== undefined) {
       return { kind: 'listed', status: alive };
     }
-    return problem === undefined ? { kind: 'gone' } : { kind: 'unknown', problem };
+    return problem === undefined ? { kind: 'silent' } : { kind: 'unknown', problem };
   }
 
   /** The end of a job's log, without the server's secret; undefined where it can't be read. */

@@ -104,7 +104,9 @@ export class JobMonitor {
   /** Asks when the query under way, if there is one, and the pause after it are over. */
   async #ask(): Promise<Snapshot> {
     await this.#running?.snapshot;
-    await sleep(Math.max(0, this.#earliest - Date.now()));
+    if (this.#earliest > Date.now()) {
+      await sleep(this.#earliest - Date.now());
+    }
     const at = Date.now();
     const snapshot = this.#run(at);
     this.#waiting = undefined;

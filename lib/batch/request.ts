@@ -47,7 +47,8 @@ const callbackVariables = ['JUPYTERHUB_API_TOKEN', 'JUPYTERHUB_API_URL', 'JUPYTE
 const aliasPrefix = 'HUBSPAWNER_ENV_';
 
 /** For `sh -c`: tells the hub a free port, and becomes the server that its arguments name. */
-const findPortAndServe = `${callbackWrapper}
+const findPortAndServe = `# hubspawner tells the hub which port the server will have, and becomes the server: see the end.
+${callbackWrapper}
 HUBSPAWNER_PORT=$(hubspawner_port) || exit 1
 ${portPlaceholders}
 exec "$@"`;
@@ -170,9 +171,10 @@ export class JobTemplates {
     this.accounting(facts);
   }
 
-  /** The argument vector of the query of all jobs. */
-  query(cluster: string | undefined): readonly string[] {
-    return renderArguments(this.#commands.query, { cluster });
+  /** The argument vector of the query of all jobs, of the cluster that is given or asked for. */
+  query(cluster?: string): readonly string[] {
+    const request: TemplateView = { ...this.#options.request };
+    return renderArguments(this.#commands.query, { cluster: cluster ?? request['cluster'] });
   }
 
   /** The argument vectors of the accounting sources, in their order. */

@@ -47,18 +47,28 @@ const script = `#!/bin/bash
 #SBATCH {{{options}}}
 {{/options}}
 
+{{#exports}}
 {{{exports}}}
+
+{{/exports}}
+# Called at the end of this script.
 server() {
-  {{srun}} {{cmd}}
+  {{#srun}}{{.}} {{/srun}}{{cmd}}
 }
+
+{{#prologue}}
 set -e
 {{{prologue}}}
 set +e
+
+{{/prologue}}
 # The shell outlives the server's SIGTERM, so that the epilogue runs.
 trap : TERM
 server
 status=$?
+{{#epilogue}}
 {{{epilogue}}}
+{{/epilogue}}
 exit "$status"
 `;
 

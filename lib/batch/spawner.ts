@@ -10,7 +10,7 @@ import type { StopOptions } from '../spawner.ts';
 import { Spawner } from '../spawner.ts';
 import type { StartScope } from '../start.ts';
 import type { Json } from '../state.ts';
-import type { Submission } from './client.ts';
+import type { Doubt, Submission } from './client.ts';
 import { JobClient } from './client.ts';
 import { exitOfJob } from './exit.ts';
 import type { Job } from './job.ts';
@@ -25,11 +25,6 @@ import { JobTracker } from './tracker.ts';
 
 /** In ms: between two looks for a job that a doubtful submission may have made. */
 const findInterval = 5000;
-
-/** A batch spawner class, as `instance.constructor`. */
-interface BatchSpawnerClass {
-  readonly scheduler: Scheduler;
-}
 
 /**
  * Runs the server as a job of a batch system. A subclass says which one, by its static property
@@ -51,6 +46,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   readonly #templates: JobTemplates;
   readonly #client: JobClient;
   readonly #commandEnv: Readonly<Record<string, string>>;
+  readonly #monitors = new Map<string | undefined, JobMonitor>();
   #tracker: JobTracker;
   #job: Job | undefined;
   /** The execution hosts of the running job. */
@@ -60,10 +56,9 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   /** @throws OptionsError */
   constructor(context: SpawnerContext, options: Partial<O> = {}) {
     super(context, options);
-    const { scheduler } = this.constructor as unknown as BatchSpawnerClass;
-    this.#scheduler = withOverrides(scheduler, this.options);
+    this.#scheduler = withOverrides(new.target.scheduler, this.options);
     this.#commandEnv = {
-      ...kept(['PATH', ...scheduler.environment]),
+      ...kept(['PATH', ...this.#scheduler.environment]),
       LC_ALL: 'C',
       TZ: 'UTC',
       ...this.options.commandEnvironment,
@@ -188,15 +183,15 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
         }
         return job;
       }
-      const { error, transient } = submission;
-      if (transient) {
+      const { error, doubt } = submission;
+      if (doubt === 'transient') {
         start.report(5, `Waiting for the batch system: ${error.message}`);
       }
-      const found = await this.#settle(transient, signal);
+      const found = await this.#settle(doubt, signal);
       if (found !== undefined) {
         return found;
       }
-      if (!transient) {
+      if (doubt !== 'transient') {
         this.#forget();
         throw error;
       }
@@ -217,14 +212,14 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
    * What became of a doubtful submission: its job, or undefined where there is none. A batch system
    * that was away may take it in late: only two complete answers without it say that there is none.
    */
-  async #settle(transient: boolean, signal: AbortSignal): Promise<SubmittedJob | undefined> {
+  async #settle(doubt: Doubt, signal: AbortSignal): Promise<SubmittedJob | undefined> {
     for (let absent = 0; ; ) {
       const found = await this.#find();
       if (typeof found === 'object') {
         return found;
       }
       absent = found === 'none' ? absent + 1 : 0;
-      if (!transient || absent === 2) {
+      if (doubt === 'refused' || absent === 2) {
         return undefined;
       }
       await sleep(findInterval, signal);
@@ -262,7 +257,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
 
   #submitted(id: string, cluster: string | undefined): SubmittedJob {
     const where = { id, ...(cluster !== undefined && { cluster }) };
-    const job = { ...this.#current(), ...where };
+    const job = { ...this.#current(), ...where, submittedAt: Date.now() };
     this.#setJob(job);
     this.announce('submitted', where);
     return job;
@@ -373,13 +368,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
 
   async #status(job: SubmittedJob, since = 0): Promise<Tracked> {
     const facts = this.#factsOf(job);
-    const monitor = JobMonitor.of(this.runner, {
-      scheduler: this.#scheduler,
-      argv: this.#templates.query(facts.cluster),
-      options: { env: this.#commandEnv, timeout: this.options.commandTimeout },
-      interval: this.options.queryInterval,
-    });
-    const tracked = await this.#tracker.status(monitor, job, facts, since);
+    const tracked = await this.#tracker.status(this.#monitorOf(job.cluster), job, facts, since);
     const { endsAt, hosts = [] } = tracked.status;
     const current = this.#job;
     if (current?.id === job.id && hasStarted(tracked.status)) {
@@ -390,6 +379,20 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       this.#findAddress();
     }
     return tracked;
+  }
+
+  #monitorOf(cluster: string | undefined): JobMonitor {
+    let monitor = this.#monitors.get(cluster);
+    if (monitor === undefined) {
+      monitor = JobMonitor.of(this.runner, {
+        scheduler: this.#scheduler,
+        argv: this.#templates.query(cluster),
+        options: { env: this.#commandEnv, timeout: this.options.commandTimeout },
+        interval: this.options.queryInterval,
+      });
+      this.#monitors.set(cluster, monitor);
+    }
+    return monitor;
   }
 
   /** Sets the address once both host and port are known. */

@@ -26,7 +26,14 @@ export class JobTracker {
   readonly #options: BatchOptions;
   readonly #warn: (warning: SpawnerWarning) => void;
   /** The unusable answers in a row. */
-  #unknown: { readonly since: number; readonly count: number } | undefined;
+  #unknown:
+    | {
+        readonly since: number;
+        readonly count: number;
+        /** When accounting was asked about it, else `since`. */
+        readonly askedAt: number;
+      }
+    | undefined;
   #seen = false;
 
   constructor(client: JobClient, options: BatchOptions, warn: (warning: SpawnerWarning) => void) {
@@ -73,7 +80,7 @@ export class JobTracker {
       return status;
     }
     const account = await this.#client.account(facts);
-    return account.kind === 'listed' && account.status.state === 'ended' ? account.status : status;
+    return account.kind === 'listed' ? account.status : status;
   }
 
   /** A complete answer does not list it: it is over, unless another source still knows it. */
@@ -84,13 +91,9 @@ export class JobTracker {
         this.#clear();
         return account.status;
       case 'gone':
+      case 'silent':
         this.#clear();
-        return {
-          id: job.id,
-          state: 'ended',
-          nativeState: '',
-          exit: exitOfJob({ cause: 'unknown', detail: 'the batch system no longer knows the job' }),
-        };
+        return gone(job);
       case 'unknown':
         return this.#unclear(job, facts, account.problem);
     }
@@ -106,15 +109,20 @@ export class JobTracker {
         message: `The state of job ${job.id} is unknown; it counts as alive. ${problem}`,
       });
     }
-    this.#unknown = { since: this.#unknown?.since ?? now, count: (this.#unknown?.count ?? 0) + 1 };
+    const { since = now, count: before = 0, askedAt = since } = this.#unknown ?? {};
+    this.#unknown = { since, count: before + 1, askedAt };
     const unknown: JobStatus = { id: job.id, state: 'unknown', nativeState: '', reason: problem };
     const { time = 0, count = 0 } = unknownBudget;
-    if (now - this.#unknown.since < time || this.#unknown.count < count) {
+    if (now - askedAt < time || this.#unknown.count < count) {
       return unknown;
     }
+    this.#unknown = { ...this.#unknown, askedAt: now };
     const account = await this.#client.account(facts);
     if (account.kind === 'listed') {
       return account.status;
+    }
+    if (account.kind === 'gone') {
+      return gone(job);
     }
     if (job.endsAt !== undefined && now > job.endsAt + walltimeSlack) {
       return {
@@ -140,4 +148,9 @@ export class JobTracker {
       });
     }
   }
+}
+
+function gone({ id }: SubmittedJob): JobStatus {
+  const exit = exitOfJob({ cause: 'unknown', detail: 'the batch system no longer knows the job' });
+  return { id, state: 'ended', nativeState: '', exit };
 }

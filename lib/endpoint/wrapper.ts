@@ -2,7 +2,8 @@
  * The three programs do the same, in what an execution node may have. Each takes the port of an
  * earlier try as its argument (empty at the first), prints that port or the free one it picked, a
  * space, and what the hub did, and ends with 0 (accepted), 75 (try again later) or 69 (refused).
- * They are written for old releases too: Python 3.4, Node 8, Perl 5.14.
+ * They are written for old releases too: Python 3.4, Node 8, Perl 5.14; and without apostrophes, so
+ * that they can be read in a job script, where they stand in a word in single quotes.
  */
 const pythonProgram = String.raw`
 import http.client, json, os, re, signal, socket, sys
@@ -12,105 +13,106 @@ class Late(Exception):
     pass
 
 def late(*_):
-    raise Late('did not answer within 10 s')
+    raise Late("did not answer within 10 s")
 
 def end(status, message):
-    line = port + ' ' + re.sub('[\x00-\x20\x7f-\x9f]+', ' ', message)[:300] + '\n'
-    sys.stdout.buffer.write(line.encode('utf-8', 'replace'))
+    line = port + " " + re.sub("[\x00-\x20\x7f-\x9f]+", " ", message)[:300] + "\n"
+    sys.stdout.buffer.write(line.encode("utf-8", "replace"))
     sys.exit(status)
 
 port = sys.argv[1]
 if not port:
     with socket.socket() as listener:
-        listener.bind(('', 0))
+        listener.bind(("", 0))
         listener.listen(1)
         port = str(listener.getsockname()[1])
 
 signal.signal(signal.SIGALRM, late)
 signal.alarm(10)
 try:
-    url = urlsplit(os.environ['JUPYTERHUB_API_URL'] + '/batchspawner')
-    kind = 'HTTPSConnection' if url.scheme == 'https' else 'HTTPConnection'
+    url = urlsplit(os.environ["JUPYTERHUB_API_URL"] + "/batchspawner")
+    kind = "HTTPSConnection" if url.scheme == "https" else "HTTPConnection"
     connection = getattr(http.client, kind)(url.hostname, url.port, timeout=10)
-    connection.request('POST', url.path, '{"port": %s}' % port, {
-        'Authorization': 'token ' + os.environ['JUPYTERHUB_API_TOKEN'],
-        'Content-Type': 'application/json',
+    connection.request("POST", url.path, json.dumps({"port": int(port)}), {
+        "Authorization": "token " + os.environ["JUPYTERHUB_API_TOKEN"],
+        "Content-Type": "application/json",
     })
     response = connection.getresponse()
-    status, message = response.status, '%s %s' % (response.status, response.reason)
+    status, message = response.status, "%s %s" % (response.status, response.reason)
     if status < 200 or status > 299:
-        body = response.read(4096).decode('utf-8', 'replace')
+        body = response.read(4096).decode("utf-8", "replace")
         try:
-            message += ': ' + json.loads(body)['message']
+            message += ": " + json.loads(body)["message"]
         except Exception:
             pass
     signal.alarm(0)
 except Late as error:
     end(75, str(error))
 except (OSError, http.client.HTTPException) as error:
-    end(75, 'cannot be reached: %s' % (str(error) or type(error).__name__))
+    end(75, "cannot be reached: %s" % (str(error) or type(error).__name__))
 except Exception as error:
-    end(69, 'cannot be called: %s: %s' % (type(error).__name__, error))
+    end(69, "cannot be called: %s: %s" % (type(error).__name__, error))
 if 200 <= status <= 299:
     end(0, message)
-end(75 if status in (408, 429) or status >= 500 else 69, 'answered ' + message)
+end(75 if status in (408, 429) or status >= 500 else 69, "answered " + message)
 `;
 
 const nodeProgram = String.raw`
-var URL = require('url').URL;
+var URL = require("url").URL;
 var port = process.argv[2];
 function end(status, message) {
-  process.stdout.write(port + ' ' + message.replace(/[\x00-\x20\x7f-\x9f]+/g, ' ').slice(0, 300) + '\n');
+  message = message.replace(/[\x00-\x20\x7f-\x9f]+/g, " ").slice(0, 300);
+  process.stdout.write(port + " " + message + "\n");
   process.exit(status);
 }
 function finish(response, body) {
   var status = response.statusCode;
-  var message = 'answered ' + status + ' ' + response.statusMessage;
+  var message = "answered " + status + " " + response.statusMessage;
   try {
     var said = JSON.parse(body).message;
-    if (typeof said === 'string') message += ': ' + said;
+    if (typeof said === "string") message += ": " + said;
   } catch (error) {}
   if (status >= 200 && status <= 299) end(0, message);
   end(status === 408 || status === 429 || status >= 500 ? 75 : 69, message);
 }
 function call() {
-  setTimeout(function () { end(75, 'did not answer within 10 s'); }, 10000);
+  setTimeout(function () { end(75, "did not answer within 10 s"); }, 10000);
   try {
-    var url = new URL(process.env.JUPYTERHUB_API_URL + '/batchspawner');
-    var body = '{"port": ' + port + '}';
+    var url = new URL(process.env.JUPYTERHUB_API_URL + "/batchspawner");
+    var body = JSON.stringify({ port: Number(port) });
     var request = require(url.protocol.slice(0, -1)).request({
-      method: 'POST',
-      hostname: url.hostname.replace(/[\[\]]/g, ''),
+      method: "POST",
+      hostname: url.hostname.replace(/[\[\]]/g, ""),
       port: url.port,
       path: url.pathname,
       agent: false,
       headers: {
-        Authorization: 'token ' + process.env.JUPYTERHUB_API_TOKEN,
-        'Content-Type': 'application/json',
-        'Content-Length': body.length
+        Authorization: "token " + process.env.JUPYTERHUB_API_TOKEN,
+        "Content-Type": "application/json",
+        "Content-Length": body.length
       }
     });
   } catch (error) {
-    end(69, 'cannot be called: ' + error.message);
+    end(69, "cannot be called: " + error.message);
   }
-  request.on('error', function (error) {
-    end(75, 'cannot be reached: ' + (error.message || error.code));
+  request.on("error", function (error) {
+    end(75, "cannot be reached: " + (error.message || error.code));
   });
-  request.on('response', function (response) {
-    var text = '';
-    response.setEncoding('utf8');
-    response.on('data', function (chunk) {
+  request.on("response", function (response) {
+    var text = "";
+    response.setEncoding("utf8");
+    response.on("data", function (chunk) {
       text += chunk;
       if (text.length > 4096) finish(response, text);
     });
-    response.on('close', function () { finish(response, text); });
+    response.on("close", function () { finish(response, text); });
   });
   request.end(body);
 }
 if (port) {
   call();
 } else {
-  var listener = require('net').createServer();
+  var listener = require("net").createServer();
   listener.listen(0, function () {
     port = String(listener.address().port);
     listener.close(call);
@@ -125,30 +127,30 @@ my $port = shift @ARGV;
 sub end_with {
   my ($status, $message) = @_;
   $message =~ s/[\x00-\x20\x7f-\x9f]+/ /g;
-  binmode STDOUT, ':utf8';
-  print $port, ' ', substr($message, 0, 300), "\n";
+  binmode STDOUT, ":utf8";
+  print $port, " ", substr($message, 0, 300), "\n";
   exit $status;
 }
-if ($port eq '') {
+if ($port eq "") {
   require IO::Socket::INET;
-  my $listener = IO::Socket::INET->new(Listen => 1, LocalAddr => '0.0.0.0', LocalPort => 0)
+  my $listener = IO::Socket::INET->new(Listen => 1, LocalAddr => "0.0.0.0", LocalPort => 0)
     or die "No free port: $@\n";
   $port = $listener->sockport;
   close $listener;
 }
 my $url = "$ENV{JUPYTERHUB_API_URL}/batchspawner";
 eval { require HTTP::Tiny; 1 }
-  or end_with(69, 'cannot be called: this perl has no HTTP::Tiny; install it, python3 or node');
+  or end_with(69, "cannot be called: this perl has no HTTP::Tiny; install it, python3 or node");
 $url =~ /^http:/ or eval { require IO::Socket::SSL; require Net::SSLeay; 1 }
-  or end_with(69, 'cannot be called by https: this perl has no IO::Socket::SSL; install it, python3 or node');
+  or end_with(69, "cannot be called by https: this perl has no IO::Socket::SSL; install it, python3 or node");
 $SIG{ALRM} = sub { die "no answer within 10 s\n" };
 alarm 10;
-my $response = HTTP::Tiny->new(max_redirect => 0, timeout => 10, verify_SSL => 1)->request('POST', $url, {
+my $response = HTTP::Tiny->new(max_redirect => 0, timeout => 10, verify_SSL => 1)->request("POST", $url, {
   headers => {
-    'Authorization' => "token $ENV{JUPYTERHUB_API_TOKEN}",
-    'Content-Type' => 'application/json',
+    "Authorization" => "token $ENV{JUPYTERHUB_API_TOKEN}",
+    "Content-Type" => "application/json",
   },
-  content => "{\"port\": $port}",
+  content => qq({"port": $port}),
 });
 alarm 0;
 my $status = $response->{status};
@@ -173,23 +175,24 @@ end_with($status == 408 || $status == 429 || $status >= 500 ? 75 : 69, $message)
  * job that has waited in the queue for hours must outlive a restart of the hub. Every try names the
  * same port, so that a repeat is harmless where only the answer was lost. Any other answer
  * ends it with 1 and a line on standard error; no redirect is followed, since the token would travel.
+ * So does a token that is empty or not set.
  */
 export const callbackWrapper = `hubspawner_port() (
   fail() {
-    printf 'hubspawner: %s\\n' "$1" >&2
+    printf "hubspawner: %s\\n" "$1" >&2
     exit 1
   }
-  ask() {
+  ask() { # three programs that do the same, for what this node may have
     case $interpreter in
-      python3) python3 -I - "$1" <<'END_OF_PROGRAM'
+      python3) python3 -I - "$1" <<\\END_OF_PROGRAM
 ${pythonProgram.trim()}
 END_OF_PROGRAM
         ;;
-      node) node - "$1" <<'END_OF_PROGRAM'
+      node) node - "$1" <<\\END_OF_PROGRAM
 ${nodeProgram.trim()}
 END_OF_PROGRAM
         ;;
-      perl) perl - "$1" <<'END_OF_PROGRAM'
+      perl) perl - "$1" <<\\END_OF_PROGRAM
 ${perlProgram.trim()}
 END_OF_PROGRAM
         ;;
@@ -197,11 +200,11 @@ END_OF_PROGRAM
   }
   case \${JUPYTERHUB_API_URL-} in
     http://*|https://*) JUPYTERHUB_API_URL=\${JUPYTERHUB_API_URL%/} ;;
-    *) fail "JUPYTERHUB_API_URL must be the http or https address of the hub's API, but is '\${JUPYTERHUB_API_URL-}'." ;;
+    *) fail "JUPYTERHUB_API_URL must be the http or https address of the API of the hub, but is \${JUPYTERHUB_API_URL:-not set}." ;;
   esac
   case \${JUPYTERHUB_API_TOKEN-} in
-    '') fail 'JUPYTERHUB_API_TOKEN is not set, so the hub would not know whose job this is.' ;;
-    *[![:graph:]]*) fail 'JUPYTERHUB_API_TOKEN holds a blank or a line break, which no token does.' ;;
+    "") fail "JUPYTERHUB_API_TOKEN is not set, so the hub would not know whose job this is." ;;
+    *[![:graph:]]*) fail "JUPYTERHUB_API_TOKEN holds a blank or a line break, which no token does." ;;
   esac
   export JUPYTERHUB_API_URL JUPYTERHUB_API_TOKEN
   unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY NODE_USE_ENV_PROXY
@@ -227,13 +230,13 @@ END_OF_PROGRAM
     port=\${answer%% *}
     case $status:$port in
       *:|*:*[!0-9]*) fail "$interpreter ended with exit code $status before it could call the hub." ;;
-      0:*) printf '%s\\n' "$port"; exit 0 ;;
+      0:*) printf "%s\\n" "$port"; exit 0 ;;
       75:*) ;;
       69:*) fail "The hub at $JUPYTERHUB_API_URL $said." ;;
       *) fail "$interpreter ended with exit code $status while it called the hub." ;;
     esac
     if [ "$pause" = last ]; then break; fi
-    printf 'hubspawner: %s\\n' "The hub at $JUPYTERHUB_API_URL $said. Next try in $pause s." >&2
+    printf "hubspawner: %s\\n" "The hub at $JUPYTERHUB_API_URL $said. Next try in $pause s." >&2
     sleep "$pause"
   done
   fail "The hub at $JUPYTERHUB_API_URL $said. That was the last try: is the hub running, and can this node reach it?"
@@ -244,7 +247,7 @@ END_OF_PROGRAM
  * Shell text that replaces every literal `{port}` in `"$@"` and in `JUPYTERHUB_SERVICE_URL` (if that
  * is set) by `$HUBSPAWNER_PORT`. Nothing is evaluated, and all else is kept byte by byte.
  */
-export const portPlaceholders = `hubspawner_mark='{port}'
+export const portPlaceholders = `hubspawner_mark="{port}" # stands for the port in the arguments and URL
 set -- "\${JUPYTERHUB_SERVICE_URL-}" "$@"
 hubspawner_left=$#
 while [ "$hubspawner_left" -gt 0 ]; do

@@ -384,7 +384,7 @@ export interface SpawnerOptions {
  */
 export interface LocalProcessOptions extends SpawnerOptions {
   /**
-   * The file that takes what the server prints, made anew at each start with mode 0600. A template with \{\{username\}\}, \{\{account\}\}, \{\{servername\}\} and \{\{homedir\}\}; \{\{name\}\} is user and server name joined in a form that is safe in a file name.
+   * The file that takes what the server prints. The server's account makes it anew at each start, with mode 0600, in a directory where it may do so. A template: \{\{homedir\}\} and \{\{account\}\} are of the account; \{\{username\}\}, \{\{servername\}\} and \{\{name\}\}, which is both joined, are written in a form that is safe in a file name.
    *
    * @default `"{{homedir}}/.hubspawner-{{name}}.log"`
    */
