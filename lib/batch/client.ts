@@ -107,7 +107,8 @@ export class JobClient {
       const { tag, jobName } = facts.mark;
       return this.#scheduler
         .parseFind(result.stdout)
-        .filter((job) => job.tag === tag || job.jobName === jobName);
+        .filter((job) => job.tag === tag || job.jobName === jobName)
+        .sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }));
     } catch (error) {
       if (error instanceof CommandError || error instanceof ParseError) {
         return undefined;

@@ -1,6 +1,7 @@
-import { StateError } from '../errors.ts';
+import { StartError, StateError } from '../errors.ts';
+import type { Submitted } from '../events.ts';
 import type { Json } from '../state.ts';
-import type { JobMark } from './request.ts';
+import type { JobFacts, JobMark } from './request.ts';
 
 /** The one job of a spawner. A new object for each change. */
 export interface Job extends JobMark {
@@ -13,6 +14,72 @@ export interface Job extends JobMark {
   readonly port?: number;
   /** When the walltime is over, in ms of `Date.now()`. */
   readonly endsAt?: number;
+}
+
+/** A job whose id is known. */
+export type SubmittedJob = Job & { readonly id: string };
+
+export function isSubmitted(job: Job): job is SubmittedJob {
+  return job.id !== undefined;
+}
+
+/** The spawner was told to forget its job (`clearState`) in the middle of a start. */
+export function jobLost(): StartError {
+  return new StartError('The state of the spawner was cleared while it was starting a server.');
+}
+
+/** Holds the job of a spawner, and tells of each change. */
+export class JobSlot {
+  readonly #who: Pick<JobFacts, 'username' | 'homedir'>;
+  readonly #changed: () => void;
+  readonly #submitted: (submitted: Submitted) => void;
+  #job: Job | undefined;
+
+  constructor(
+    who: Pick<JobFacts, 'username' | 'homedir'>,
+    changed: () => void,
+    submitted: (submitted: Submitted) => void,
+  ) {
+    this.#who = who;
+    this.#changed = changed;
+    this.#submitted = submitted;
+  }
+
+  get job(): Job | undefined {
+    return this.#job;
+  }
+
+  /** The job, where there must be one. Throws a StartError if there is none. */
+  get required(): Job {
+    if (this.#job === undefined) {
+      throw jobLost();
+    }
+    return this.#job;
+  }
+
+  /** Takes a job, or none, without telling. */
+  load(job: Job | undefined): void {
+    this.#job = job;
+  }
+
+  set(job: Job | undefined): void {
+    this.#job = job;
+    this.#changed();
+  }
+
+  /** The submission has given an id. */
+  submitted(id: string, cluster: string | undefined): SubmittedJob {
+    const where = { id, ...(cluster !== undefined && { cluster }) };
+    const job = { ...this.required, ...where, submittedAt: Date.now() };
+    this.set(job);
+    this.#submitted(where);
+    return job;
+  }
+
+  /** What the templates are told of a job. */
+  facts(job: Job): JobFacts {
+    return { ...this.#who, mark: job, jobId: job.id, cluster: job.cluster };
+  }
 }
 
 /** The fields of a saved state; times as ISO 8601. */

@@ -1,30 +1,26 @@
 import { firstOf, throwIfAborted, unlessAborted } from '../abort.ts';
 import type { SpawnerContext } from '../context.ts';
 import { kept } from '../environment.ts';
-import { OptionsError, StartError, StopError } from '../errors.ts';
+import { OptionsError, StartError } from '../errors.ts';
 import type { ExitStatus, ServerAddress } from '../events.ts';
 import type { BatchOptions } from '../generated/options.ts';
 import type { OptionsSchema } from '../options.ts';
-import { sleep } from '../sleep.ts';
 import type { StopOptions } from '../spawner.ts';
 import { Spawner } from '../spawner.ts';
 import type { StartScope } from '../start.ts';
 import type { Json } from '../state.ts';
-import type { Doubt, Submission } from './client.ts';
 import { JobClient } from './client.ts';
 import { exitOfJob } from './exit.ts';
-import type { Job } from './job.ts';
-import { loadJob, saveJob } from './job.ts';
+import type { Job, SubmittedJob } from './job.ts';
+import { isSubmitted, JobSlot, jobLost, loadJob, saveJob } from './job.ts';
 import { JobMonitor } from './monitor.ts';
-import type { JobFacts, JobMark, PreparedJob } from './request.ts';
 import { JobTemplates, newMark, portPlaceholder } from './request.ts';
 import type { JobStatus, Scheduler } from './scheduler.ts';
 import { withOverrides } from './scheduler.ts';
-import type { SubmittedJob, Tracked } from './tracker.ts';
+import { Submitter } from './submitter.ts';
+import { neverAccepted, terminate } from './terminate.ts';
+import type { Tracked } from './tracker.ts';
 import { JobTracker } from './tracker.ts';
-
-/** In ms: between two looks for a job that a doubtful submission may have made. */
-const findInterval = 5000;
 
 /**
  * Runs the server as a job of a batch system. A subclass says which one, by its static property
@@ -48,7 +44,8 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   readonly #commandEnv: Readonly<Record<string, string>>;
   readonly #monitors = new Map<string | undefined, JobMonitor>();
   #tracker: JobTracker;
-  #job: Job | undefined;
+  readonly #slot: JobSlot;
+  readonly #submitter: Submitter;
   /** The execution hosts of the running job. */
   #hosts: readonly string[] = [];
   #addressFound: (address: ServerAddress) => void = () => {};
@@ -72,6 +69,12 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       this.options,
       this.#commandEnv,
     );
+    this.#slot = new JobSlot(
+      { username: this.#username, homedir: this.options.request.homedir },
+      () => this.stateChanged(),
+      (submitted) => this.announce('submitted', submitted),
+    );
+    this.#submitter = new Submitter(this.#client, this.#slot);
     this.#tracker = this.#newTracker();
     checkEndpoint(this.context, this.options);
     // A template that can't be filled in is found here, and not when someone waits for a server.
@@ -79,7 +82,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     const names = Object.fromEntries(
       Object.keys(this.options.environment).map((name) => [name, '']),
     );
-    const facts = { ...this.#factsOf(mark), homedir: this.options.request.homedir ?? '/' };
+    const facts = { mark, username: this.#username, homedir: this.options.request.homedir ?? '/' };
     this.#templates.prepare(facts, names, this.#commandEnv);
     this.#templates.check({ ...facts, jobId: '1' });
   }
@@ -89,7 +92,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   }
 
   override async poll(): Promise<ExitStatus | null> {
-    const job = this.#job;
+    const { job } = this.#slot;
     if (this.exit !== undefined || job === undefined) {
       return this.exit ?? null;
     }
@@ -106,14 +109,14 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   }
 
   override acceptPort(port: number): boolean {
-    const job = this.#job;
+    const { job } = this.#slot;
     if (job === undefined || this.options.endpoint !== 'callback') {
       return false;
     }
     if (this.address !== undefined) {
       return this.address.port === port;
     }
-    this.#setJob({ ...job, port });
+    this.#slot.set({ ...job, port });
     this.#findAddress();
     return true;
   }
@@ -123,15 +126,15 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   }
 
   protected override saveFields(): Record<string, Json> {
-    return this.#job === undefined ? {} : saveJob(this.#job);
+    return this.#slot.job === undefined ? {} : saveJob(this.#slot.job);
   }
 
   protected override loadFields(fields: Readonly<Record<string, unknown>>): void {
-    this.#job = loadJob(fields);
+    this.#slot.load(loadJob(fields));
   }
 
   protected override clearFields(): void {
-    this.#job = undefined;
+    this.#slot.load(undefined);
     this.#hosts = [];
     this.#tracker = this.#newTracker();
   }
@@ -153,11 +156,11 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       });
     }
     throwIfAborted(start.signal);
-    this.#setJob({ ...mark, submittedAt: Date.now() });
+    this.#slot.set({ ...mark, submittedAt: Date.now() });
     try {
       start.report(5, 'Submitting the job');
       const job = await start.step('submit', this.options.startTimeout, (signal) =>
-        this.#submit(prepared, start, signal),
+        this.#submitter.submit(prepared, signal, (message) => start.report(5, message)),
       );
       start.report(10, `Job ${job.id} is submitted`);
       return await this.#untilReady(start, prepared.logFile);
@@ -165,102 +168,6 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       await this.#cleanUp();
       throw error;
     }
-  }
-
-  /** Submits until the job is known to exist, or certain not to. */
-  async #submit(
-    prepared: PreparedJob,
-    start: StartScope,
-    signal: AbortSignal,
-  ): Promise<SubmittedJob> {
-    for (let attempt = 1; ; attempt += 1) {
-      throwIfAborted(signal);
-      const submission = await this.#submitOnce(prepared);
-      if (submission.kind === 'accepted') {
-        const job = this.#submitted(submission.id, submission.cluster);
-        if (attempt > 1) {
-          await this.#cancelOthers(job, await this.#client.find(this.#factsOf(job)));
-        }
-        return job;
-      }
-      const { error, doubt } = submission;
-      if (doubt === 'transient') {
-        start.report(5, `Waiting for the batch system: ${error.message}`);
-      }
-      const found = await this.#settle(doubt, signal);
-      if (found !== undefined) {
-        return found;
-      }
-      if (doubt !== 'transient') {
-        this.#forget();
-        throw error;
-      }
-    }
-  }
-
-  async #submitOnce(prepared: PreparedJob): Promise<Submission> {
-    try {
-      return await this.#client.submit(prepared);
-    } catch (error) {
-      // The command could not be run at all.
-      this.#forget();
-      throw error;
-    }
-  }
-
-  /**
-   * What became of a doubtful submission: its job, or undefined where there is none. A batch system
-   * that was away may take it in late: only two complete answers without it say that there is none.
-   */
-  async #settle(doubt: Doubt, signal: AbortSignal): Promise<SubmittedJob | undefined> {
-    for (let absent = 0; ; ) {
-      const found = await this.#find();
-      if (typeof found === 'object') {
-        return found;
-      }
-      absent = found === 'none' ? absent + 1 : 0;
-      if (doubt === 'refused' || absent === 2) {
-        return undefined;
-      }
-      await sleep(findInterval, signal);
-      throwIfAborted(signal);
-    }
-  }
-
-  /** Looks once for a job that carries our mark. */
-  async #find(): Promise<SubmittedJob | 'none' | 'unknown'> {
-    const job = this.#job;
-    const found = job && (await this.#client.find(this.#factsOf(job)));
-    if (found === undefined || this.#job !== job) {
-      return 'unknown';
-    }
-    const newest = found.at(-1);
-    if (newest === undefined) {
-      return 'none';
-    }
-    const submitted = this.#submitted(newest.id, job?.cluster);
-    await this.#cancelOthers(submitted, found);
-    return submitted;
-  }
-
-  /** Cancels what an earlier try of the same submission has left. */
-  async #cancelOthers(
-    job: SubmittedJob,
-    marked: readonly { readonly id: string }[] = [],
-  ): Promise<void> {
-    for (const { id } of marked) {
-      if (id !== job.id) {
-        await this.#client.end('cancel', { ...this.#factsOf(job), jobId: id });
-      }
-    }
-  }
-
-  #submitted(id: string, cluster: string | undefined): SubmittedJob {
-    const where = { id, ...(cluster !== undefined && { cluster }) };
-    const job = { ...this.#current(), ...where, submittedAt: Date.now() };
-    this.#setJob(job);
-    this.announce('submitted', where);
-    return job;
   }
 
   /** From a submitted job to a server that answers. */
@@ -318,8 +225,8 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       async (inner) => {
         for await (const { state } of this.#statuses(inner, logFile)) {
           if (state === 'pending' || state === 'held') {
-            const { port: _, ...job } = this.#current();
-            this.#setJob(job);
+            const { port: _, ...job } = this.#slot.required;
+            this.#slot.set(job);
             this.#hosts = [];
             this.clearAddress();
             return undefined;
@@ -348,8 +255,8 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   ): AsyncGenerator<JobStatus, void, undefined> {
     for (let since = 0; ; ) {
       throwIfAborted(signal);
-      const job = this.#job;
-      if (job === undefined || !isSubmitted(job)) {
+      const job = this.#slot.required;
+      if (!isSubmitted(job)) {
         throw jobLost();
       }
       const { status, at } = await unlessAborted(signal, () => this.#status(job, since));
@@ -367,13 +274,13 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   }
 
   async #status(job: SubmittedJob, since = 0): Promise<Tracked> {
-    const facts = this.#factsOf(job);
+    const facts = this.#slot.facts(job);
     const tracked = await this.#tracker.status(this.#monitorOf(job.cluster), job, facts, since);
     const { endsAt, hosts = [] } = tracked.status;
-    const current = this.#job;
+    const current = this.#slot.job;
     if (current?.id === job.id && hasStarted(tracked.status)) {
       if (endsAt !== undefined && endsAt.getTime() !== current.endsAt) {
-        this.#setJob({ ...current, endsAt: endsAt.getTime() });
+        this.#slot.set({ ...current, endsAt: endsAt.getTime() });
       }
       this.#hosts = hosts;
       this.#findAddress();
@@ -398,7 +305,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   /** Sets the address once both host and port are known. */
   #findAddress(): void {
     const [host] = this.#hosts;
-    const port = this.options.endpoint === 'fixed' ? this.options.port : this.#job?.port;
+    const port = this.options.endpoint === 'fixed' ? this.options.port : this.#slot.job?.port;
     if (host !== undefined && port !== undefined) {
       this.#addressFound(this.address ?? this.setAddress(host, port));
     }
@@ -409,7 +316,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     if (this.starting) {
       return undefined;
     }
-    const found = await this.#find();
+    const found = await this.#submitter.find();
     const { gracePeriod, commandTimeout } = this.options;
     if (found === 'none' && Date.now() - job.submittedAt > gracePeriod + commandTimeout) {
       await this.ended(neverAccepted);
@@ -417,58 +324,16 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     return typeof found === 'object' ? found : undefined;
   }
 
-  /** Cancels the job, sees it end, and kills it where it does not. */
-  async #terminate({ now = false }: StopOptions): Promise<void> {
-    const { stopTimeout, killTimeout } = this.options;
-    const begun = Date.now();
-    let absent = 0;
-    let cancelledAt: number | undefined;
-    let killed = false;
-    for (;;) {
-      const job = this.#job;
-      if (job === undefined) {
-        return;
-      }
-      let problem: string | undefined;
-      if (isSubmitted(job)) {
-        const facts = this.#factsOf(job);
-        if (cancelledAt === undefined) {
-          problem = await this.#client.end('cancel', facts);
-          cancelledAt = problem === undefined ? Date.now() : undefined;
-        }
-        if (
-          cancelledAt !== undefined &&
-          !killed &&
-          (now || Date.now() - cancelledAt > killTimeout)
-        ) {
-          problem = await this.#client.end('kill', facts);
-          killed = problem === undefined;
-        }
-        const { status } = await this.#status(job, Date.now());
-        if (status.state === 'ended') {
-          await this.#finish(job, status);
-          return;
-        }
-        problem ??= `its state is ${status.nativeState || status.state}`;
-      } else {
-        const found = await this.#find();
-        absent = found === 'none' ? absent + 1 : 0;
-        if (absent === 2) {
-          await this.ended(neverAccepted);
-          return;
-        }
-        problem = 'the batch system does not say whether there is a job';
-        if (typeof found === 'string') {
-          await sleep(findInterval);
-        }
-      }
-      if (Date.now() - begun > stopTimeout) {
-        throw new StopError(
-          `${isSubmitted(job) ? `The job ${job.id}` : 'The submission'} could not be ended within stopTimeout (${stopTimeout / 1000} s): ${problem}. Stop it again later.`,
-          { retryable: true },
-        );
-      }
-    }
+  #terminate({ now = false }: StopOptions): Promise<void> {
+    return terminate({
+      slot: this.#slot,
+      client: this.#client,
+      submitter: this.#submitter,
+      options: this.options,
+      now,
+      status: (job, since) => this.#status(job, since),
+      ended: (exit) => this.ended(exit),
+    });
   }
 
   /** After a start that failed: nothing of it may stay. */
@@ -486,37 +351,14 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
 
   async #finish(job: SubmittedJob, { exit }: JobStatus): Promise<ExitStatus> {
     const status = exit ?? exitOfJob({ cause: 'unknown' });
-    if (this.#job?.id === job.id) {
+    if (this.#slot.job?.id === job.id) {
       await this.ended(status);
     }
     return status;
   }
 
-  #setJob(job: Job): void {
-    this.#job = job;
-    this.stateChanged();
-  }
-
-  /** There is no job after all. */
-  #forget(): void {
-    this.clearState();
-    this.stateChanged();
-  }
-
-  #current(): Job {
-    if (this.#job === undefined) {
-      throw jobLost();
-    }
-    return this.#job;
-  }
-
   get #username(): string {
     return this.options.request.username ?? this.account;
-  }
-
-  #factsOf(job: JobMark & Partial<Job>): JobFacts {
-    const { homedir } = this.options.request;
-    return { mark: job, username: this.#username, homedir, jobId: job.id, cluster: job.cluster };
   }
 
   #newTracker(): JobTracker {
@@ -524,15 +366,6 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       this.announce('warning', warning),
     );
   }
-}
-
-const neverAccepted = exitOfJob({
-  cause: 'unknown',
-  detail: 'the batch system never accepted it',
-});
-
-function isSubmitted(job: Job): job is SubmittedJob {
-  return job.id !== undefined;
 }
 
 function hasStarted({ state }: JobStatus): boolean {
@@ -549,11 +382,6 @@ function waitingMessage({ id, state, reason }: JobStatus): string {
     default:
       return `Job ${id} waits in the queue${why}`;
   }
-}
-
-/** The spawner was told to forget its job (`clearState`) in the middle of a start. */
-function jobLost(): StartError {
-  return new StartError('The state of the spawner was cleared while it was starting a server.');
 }
 
 function checkEndpoint({ hub, apiToken }: SpawnerContext, { endpoint, port }: BatchOptions): void {

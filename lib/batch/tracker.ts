@@ -2,7 +2,7 @@ import type { SpawnerWarning } from '../events.ts';
 import type { BatchOptions } from '../generated/options.ts';
 import type { JobClient } from './client.ts';
 import { exitOfJob } from './exit.ts';
-import type { Job } from './job.ts';
+import type { SubmittedJob } from './job.ts';
 import type { JobMonitor } from './monitor.ts';
 import type { JobFacts } from './request.ts';
 import type { JobStatus } from './scheduler.ts';
@@ -13,9 +13,6 @@ export interface Tracked {
   /** The question that was answered began then, in ms of `Date.now()`. */
   readonly at: number;
 }
-
-/** A job whose id is known. */
-export type SubmittedJob = Job & { readonly id: string };
 
 /**
  * Decides whether a job lives. A failed question is not an answer: a job has ended only where the

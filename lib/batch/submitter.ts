@@ -1,0 +1,114 @@
+import { throwIfAborted } from '../abort.ts';
+import { sleep } from '../sleep.ts';
+import type { Doubt, JobClient, Submission } from './client.ts';
+import type { JobSlot, SubmittedJob } from './job.ts';
+import type { PreparedJob } from './request.ts';
+
+/** In ms: between two looks for a job that a doubtful submission may have made. */
+export const findInterval = 5000;
+
+/** Submits the job of a spawner so that there is one, or none, and it is known which. */
+export class Submitter {
+  readonly #client: JobClient;
+  readonly #slot: JobSlot;
+
+  constructor(client: JobClient, slot: JobSlot) {
+    this.#client = client;
+    this.#slot = slot;
+  }
+
+  /**
+   * Submits until the job is known to exist, or certain not to. A batch system that is away is
+   * waited for.
+   *
+   * @param tell says what is waited for
+   * @throws CommandError, ParseError where there is no job; AbortError where that is not certain:
+   *   the slot then holds it
+   */
+  async submit(
+    prepared: PreparedJob,
+    signal: AbortSignal,
+    tell: (message: string) => void,
+  ): Promise<SubmittedJob> {
+    for (let attempt = 1; ; attempt += 1) {
+      throwIfAborted(signal);
+      const submission = await this.#once(prepared);
+      if (submission.kind === 'accepted') {
+        const job = this.#slot.submitted(submission.id, submission.cluster);
+        if (attempt > 1) {
+          await this.#cancelOthers(job, await this.#client.find(this.#slot.facts(job)));
+        }
+        return job;
+      }
+      const { error, doubt } = submission;
+      if (doubt === 'transient') {
+        tell(`Waiting for the batch system: ${error.message}`);
+      }
+      const found = await this.#settle(doubt, signal);
+      if (found !== undefined) {
+        return found;
+      }
+      if (doubt !== 'transient') {
+        this.#slot.set(undefined);
+        throw error;
+      }
+    }
+  }
+
+  /** Looks once for a job that carries our mark. */
+  async find(): Promise<SubmittedJob | 'none' | 'unknown'> {
+    const { job } = this.#slot;
+    const found = job && (await this.#client.find(this.#slot.facts(job)));
+    if (found === undefined || this.#slot.job?.tag !== job?.tag) {
+      return 'unknown';
+    }
+    const newest = found.at(-1);
+    if (newest === undefined) {
+      return 'none';
+    }
+    const submitted = this.#slot.submitted(newest.id, job?.cluster);
+    await this.#cancelOthers(submitted, found);
+    return submitted;
+  }
+
+  async #once(prepared: PreparedJob): Promise<Submission> {
+    try {
+      return await this.#client.submit(prepared);
+    } catch (error) {
+      // The command could not be run at all.
+      this.#slot.set(undefined);
+      throw error;
+    }
+  }
+
+  /**
+   * What became of a doubtful submission: its job, or undefined where there is none. A batch system
+   * that was away may take it in late: only two complete answers without it say that there is none.
+   */
+  async #settle(doubt: Doubt, signal: AbortSignal): Promise<SubmittedJob | undefined> {
+    for (let absent = 0; ; ) {
+      const found = await this.find();
+      if (typeof found === 'object') {
+        return found;
+      }
+      absent = found === 'none' ? absent + 1 : 0;
+      if (doubt === 'refused' || absent === 2) {
+        return undefined;
+      }
+      await sleep(findInterval, signal);
+      throwIfAborted(signal);
+    }
+  }
+
+  /** Cancels what an earlier try of the same submission has left. */
+  async #cancelOthers(
+    job: SubmittedJob,
+    marked: readonly { readonly id: string }[] = [],
+  ): Promise<void> {
+    for (const { id } of marked) {
+      if (id !== job.id) {
+        await this.#client.end('cancel', { ...this.#slot.facts(job), jobId: id });
+      }
+    }
+  }
+}

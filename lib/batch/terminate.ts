@@ -1,0 +1,94 @@
+import { StopError } from '../errors.ts';
+import type { ExitStatus } from '../events.ts';
+import type { BatchOptions } from '../generated/options.ts';
+import { sleep } from '../sleep.ts';
+import type { JobClient } from './client.ts';
+import { exitOfJob } from './exit.ts';
+import type { JobSlot, SubmittedJob } from './job.ts';
+import { isSubmitted } from './job.ts';
+import type { Submitter } from './submitter.ts';
+import { findInterval } from './submitter.ts';
+import type { Tracked } from './tracker.ts';
+
+/** The end of a job that there never was. */
+export const neverAccepted = exitOfJob({
+  cause: 'unknown',
+  detail: 'the batch system never accepted it',
+});
+
+/** What `terminate` works with. */
+export interface Termination {
+  readonly slot: JobSlot;
+  readonly client: JobClient;
+  readonly submitter: Submitter;
+  readonly options: BatchOptions;
+  /** Whether the job gets no time to end by itself. */
+  readonly now: boolean;
+  readonly status: (job: SubmittedJob, since: number) => Promise<Tracked>;
+  readonly ended: (exit: ExitStatus) => Promise<void>;
+}
+
+/**
+ * Cancels the job in the slot, sees it end, and kills its processes where they do not. What fails,
+ * because the batch system is away, is tried again until `stopTimeout`.
+ *
+ * @throws StopError
+ */
+export async function terminate(termination: Termination): Promise<void> {
+  const { slot, submitter, options, ended } = termination;
+  const deadline = Date.now() + options.stopTimeout;
+  const push = pusher(termination);
+  for (let absent = 0; slot.job !== undefined; ) {
+    const { job } = slot;
+    let problem = 'the batch system does not say whether there is a job';
+    if (isSubmitted(job)) {
+      problem = await push(job);
+      const { status } = await termination.status(job, Date.now());
+      // What is being cleaned up is no server any more, even where that takes for ever.
+      if (status.state === 'ended' || (status.state === 'completing' && Date.now() > deadline)) {
+        await ended(status.exit ?? exitOfJob({ cause: 'cancelled' }));
+        return;
+      }
+      problem ||= `its state is ${status.nativeState || status.state}`;
+    } else {
+      const found = await submitter.find();
+      absent = found === 'none' ? absent + 1 : 0;
+      if (absent === 2) {
+        await ended(neverAccepted);
+        return;
+      }
+      if (typeof found === 'string') {
+        await sleep(findInterval);
+      }
+    }
+    if (Date.now() > deadline) {
+      const what = job.id === undefined ? 'The submission' : `The job ${job.id}`;
+      throw new StopError(
+        `${what} could not be ended within stopTimeout (${options.stopTimeout / 1000} s): ${problem}. Stop it again later.`,
+        { retryable: true },
+      );
+    }
+  }
+}
+
+/** Cancels, and then kills, a little more at each call; gives what went wrong, or ''. */
+function pusher({ slot, client, options, now }: Termination) {
+  let cancelledAt: number | undefined;
+  let killed = false;
+  return async (job: SubmittedJob): Promise<string> => {
+    const facts = slot.facts(job);
+    if (cancelledAt === undefined) {
+      const problem = await client.end('cancel', facts);
+      if (problem !== undefined) {
+        return problem;
+      }
+      cancelledAt = Date.now();
+    }
+    if (!killed && (now || Date.now() - cancelledAt > options.killTimeout)) {
+      const problem = await client.end('kill', facts);
+      killed = problem === undefined;
+      return problem ?? '';
+    }
+    return '';
+  };
+}
