@@ -91,8 +91,8 @@ export class JobTemplates {
     const { submit, query, find, cancel, kill } = scheduler.commands;
     this.#scheduler = scheduler;
     this.#options = options;
-    this.#script = parseTemplate(scheduler.script, 'script');
-    this.#logFile = parseTemplate(options.logFile, 'logFile');
+    this.#script = parsed(scheduler.script, 'script');
+    this.#logFile = parsed(options.logFile, 'logFile');
     this.#commands = {
       submit: parseArgv(submit, 'commands.submit'),
       query: parseArgv(query, 'commands.query'),
@@ -276,5 +276,22 @@ function exportLines(names: readonly string[]): string {
 }
 
 function parseArgv(argv: readonly string[], option: string): readonly Template[] {
-  return argv.map((word, index) => parseTemplate(word, `${option}[${index}]`));
+  return argv.map((word, index) => parsed(word, `${option}[${index}]`));
+}
+
+/** Templates that were parsed before: the spawners of a hub have the same ones. */
+const templates = new Map<string, Template>();
+const mostTemplates = 1000;
+
+function parsed(text: string, option: string): Template {
+  const key = `${option}\n${text}`;
+  let template = templates.get(key);
+  if (template === undefined) {
+    template = parseTemplate(text, option);
+    if (templates.size === mostTemplates) {
+      templates.clear();
+    }
+    templates.set(key, template);
+  }
+  return template;
 }

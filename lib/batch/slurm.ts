@@ -78,7 +78,8 @@ const US = '\x1f';
 
 const queryFields = ['%A', '%T', '%B', '%N', '%r', '%V', '%S', '%e'];
 
-const everyJob = ['--noheader', '--all', '--states=all'];
+/** Finished jobs too, of hidden partitions too, without a header. */
+const everyJob = ['-h', '-a', '-t', 'all'];
 const cluster = '{{#cluster}}--clusters={{cluster}}{{/cluster}}';
 
 /** Native states of squeue's and sacct's manual (JOB STATE CODES), Slurm 22.05 to 25.05. */
@@ -125,7 +126,8 @@ export const slurm: Scheduler = {
   directive: /^#SBATCH\b/,
   directiveWord: sbatchWord,
   environment: ['SLURM_CONF'],
-  ownVariables: /^(SBATCH|SLURM|SQUEUE|SACCT|SCANCEL|SRUN|SCONTROL)_/,
+  // sbatch --export takes the last three, in small letters too, for no names.
+  ownVariables: /^(?:(?:SBATCH|SLURM|SQUEUE|SACCT|SCANCEL|SRUN|SCONTROL)_|(?:ALL|NONE|NIL)$)/i,
   commands: {
     submit: [
       'sbatch',
@@ -136,12 +138,14 @@ export const slurm: Scheduler = {
       '--export={{exportNames}}',
       cluster,
     ],
-    query: ['squeue', ...everyJob, `--format=${RS}${queryFields.join(US)}${US}`, cluster],
+    query: ['squeue', ...everyJob, '-o', `${RS}${queryFields.join(US)}${US}`, cluster],
     find: [
       'squeue',
       ...everyJob,
-      '--user={{username}}',
-      `--format=${RS}%A${US}%k${US}%j${US}`,
+      '-u',
+      '{{username}}',
+      '-o',
+      `${RS}%A${US}%k${US}%j${US}`,
       cluster,
     ],
     cancel: ['scancel', cluster, '{{jobId}}'],
@@ -162,19 +166,21 @@ export const slurm: Scheduler = {
     {
       command: [
         'sacct',
-        '--noheader',
-        '--parsable2',
-        '--allocations',
-        '--duplicates',
-        '--jobs={{jobId}}',
-        '--format=JobIDRaw,State,ExitCode,Reason,Submit,Start,End,NodeList,JobName',
+        '-n',
+        '-P',
+        '-X',
+        '-D',
+        '-j',
+        '{{jobId}}',
+        '-o',
+        'JobIDRaw,State,ExitCode,Reason,Submit,Start,End,NodeList,JobName',
         cluster,
       ],
       absent: /accounting storage is disabled/i,
       parse: parseSacct,
     },
     {
-      command: ['scontrol', cluster, '--oneliner', 'show', 'job', '{{jobId}}'],
+      command: ['scontrol', cluster, '-o', 'show', 'job', '{{jobId}}'],
       parse: parseScontrol,
     },
   ],
@@ -270,9 +276,11 @@ function meaning(word: string, reason: string, table: StateTable): NativeState {
 
 /** A time of squeue with TZ=UTC; undefined for `N/A`, `Unknown`, `NONE` and the like. */
 function dateOf(text: string | undefined): Date | undefined {
-  return text !== undefined && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/.test(text)
-    ? new Date(`${text}Z`)
-    : undefined;
+  if (text === undefined || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/.test(text)) {
+    return undefined;
+  }
+  const date = new Date(`${text}Z`);
+  return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
 function hostsOf(batchHost: string, nodes: string): readonly string[] {
@@ -280,51 +288,69 @@ function hostsOf(batchHost: string, nodes: string): readonly string[] {
   return /^(?:n\/a|\(null\))?$/.test(batchHost) ? all : [...new Set([batchHost, ...all])];
 }
 
-/** `node[01-03,07],gpu1` as a list. */
+/** The most hosts of one job: a damaged answer must not fill the memory. */
+const mostHosts = 100_000;
+
+/** `node[01-03,07],gpu1` as a list, without what can't be read. */
 export function expandHostlist(list: string): readonly string[] {
   if (/^(?:\(null\)|None assigned|n\/a)?$/.test(list)) {
     return [];
   }
-  const parts = list.match(/(?:[^,[\]]|\[[^\]]*\])+/g) ?? [];
-  return parts.flatMap(expandHost);
+  const names = list.match(/(?:[^,[\]]|\[[^\]]*\])+/g) ?? [];
+  if (names.join(',') !== list) {
+    return [];
+  }
+  const hosts: string[] = [];
+  for (const name of names) {
+    let expanded = [''];
+    for (const part of name.match(/[^[]+|\[[^\]]*\]/g) ?? []) {
+      const pieces = part.startsWith('[') ? numbersIn(part.slice(1, -1)) : [part];
+      if (expanded.length * pieces.length + hosts.length > mostHosts) {
+        return [];
+      }
+      expanded = expanded.flatMap((head) => pieces.map((piece) => head + piece));
+    }
+    for (const host of expanded) {
+      hosts.push(host);
+    }
+  }
+  return hosts;
 }
 
-/** The most hosts that one range is expanded to: a damaged answer must not fill the memory. */
-const mostHosts = 100_000;
-
-function expandHost(name: string): string[] {
-  const bracket = /^(?<head>[^[]*)\[(?<ranges>[^\]]*)\](?<tail>.*)$/.exec(name)?.groups;
-  if (bracket === undefined) {
-    return [name];
-  }
-  const tails = expandHost(bracket['tail'] ?? '');
-  return (bracket['ranges'] ?? '').split(',').flatMap((range) => {
-    const [first = '', last = first] = range.split('-');
-    const count = Number(last) - Number(first) + 1;
-    if (!(count >= 1 && count * tails.length <= mostHosts)) {
+/** `01-03,07` as a list; too many numbers are as good as none. */
+function numbersIn(ranges: string): readonly string[] {
+  const numbers: string[] = [];
+  for (const range of ranges.split(',')) {
+    const [, first, last = first] = /^(\d{1,15})(?:-(\d{1,15}))?$/.exec(range) ?? [];
+    if (first === undefined || numbers.length + Number(last) - Number(first) >= mostHosts) {
       return [];
     }
-    return Array.from({ length: count }, (_, index) =>
-      String(Number(first) + index).padStart(first.length, '0'),
-    ).flatMap((number) => tails.map((tail) => `${bracket['head']}${number}${tail}`));
-  });
+    for (let number = Number(first); number <= Number(last); number++) {
+      numbers.push(String(number).padStart(first.length, '0'));
+    }
+  }
+  return numbers;
 }
 
-/** The newest run of our job; a row with another name is a job that had the id before. */
+/** The latest run of our job; a row with another name is a job that had the id before. */
 function parseSacct(
   stdout: string,
   job: { readonly id: string; readonly jobName: string },
   table: StateTable,
 ): JobStatus | undefined {
-  const rows = stdout
+  if (stdout.trim() !== '' && !/^\d+\|.*\n$/s.test(stdout)) {
+    throw new ParseError('This is not what sacct prints, or not all of it.', stdout);
+  }
+  const latest = stdout
     .split('\n')
     .map((line) => line.split('|'))
-    .filter((fields) => fields.length === 9 && fields[0] === job.id && fields[8] === job.jobName);
-  const newest = rows.at(-1);
-  if (newest === undefined) {
+    .filter((fields) => fields.length === 9 && fields[0] === job.id && fields[8] === job.jobName)
+    .sort(([, , , , a = ''], [, , , , b = '']) => a.localeCompare(b))
+    .at(-1);
+  if (latest === undefined) {
     return undefined;
   }
-  const [id = '', word = '', exitCode = '', reason = '', submit, start, end, nodes = ''] = newest;
+  const [id = '', word = '', exitCode = '', reason = '', submit, start, end, nodes = ''] = latest;
   const native = meaning(word, reason, table);
   return statusOf(id, word, native, {
     reason,
@@ -341,9 +367,13 @@ function parseScontrol(
   job: { readonly id: string; readonly jobName: string },
   table: StateTable,
 ): JobStatus | undefined {
-  const field = (name: string) => new RegExp(`(?:^|\\s)${name}=(\\S*)`).exec(stdout)?.[1];
+  if (!/^JobId=\d.*\n$/s.test(stdout)) {
+    throw new ParseError('This is not what scontrol prints, or not all of it.', stdout);
+  }
+  const record = stdout.split(/^(?=JobId=\d)/m).find((text) => text.startsWith(`JobId=${job.id} `));
+  const field = (name: string) => new RegExp(`\\s${name}=(\\S*)`).exec(record ?? '')?.[1];
   const word = field('JobState');
-  if (word === undefined || field('JobId') !== job.id || field('JobName') !== job.jobName) {
+  if (word === undefined || field('JobName') !== job.jobName) {
     return undefined;
   }
   const reason = field('Reason') ?? '';
@@ -358,8 +388,10 @@ function parseScontrol(
   });
 }
 
-/** Signals with which Slurm says what it did: 53 is slurmd's for a job that it could not launch. */
+/** No signal: slurmd could not launch the job. */
 const launchFailure = 53;
+/** No signal: the job was killed because of its memory (`SIG_OOM` of slurm.h is 253, less 128). */
+const outOfMemory = 125;
 
 /** `ExitCode` is `code:signal`. */
 function exitOf(native: NativeState, exitCode: string, reason: string): ExitStatus | undefined {
@@ -374,6 +406,9 @@ function exitOf(native: NativeState, exitCode: string, reason: string): ExitStat
       cause,
       detail: "the job's log file or working directory could not be opened",
     });
+  }
+  if (signal === outOfMemory) {
+    return exitOfJob({ cause, detail });
   }
   return signal === undefined || signal === 0
     ? exitOfJob({ cause, code, detail })

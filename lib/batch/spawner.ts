@@ -1,7 +1,7 @@
 import { firstOf, throwIfAborted, unlessAborted } from '../abort.ts';
 import type { SpawnerContext } from '../context.ts';
 import { kept } from '../environment.ts';
-import { OptionsError, StartError } from '../errors.ts';
+import { OptionsError, StartError, StateError } from '../errors.ts';
 import type { ExitStatus, ServerAddress } from '../events.ts';
 import type { BatchOptions } from '../generated/options.ts';
 import type { OptionsSchema } from '../options.ts';
@@ -130,7 +130,11 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   }
 
   protected override loadFields(fields: Readonly<Record<string, unknown>>): void {
-    this.#slot.load(loadJob(fields));
+    const job = loadJob(fields);
+    if (job === undefined && fields['host'] !== undefined) {
+      throw new StateError('The saved state has an address, but no job.');
+    }
+    this.#slot.load(job);
   }
 
   protected override clearFields(): void {
@@ -201,8 +205,9 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
         return status;
       }
       const message = waitingMessage(status);
-      if (message !== told) {
-        told = message;
+      const news = `${message} ${status.estimatedStart?.getTime()}`;
+      if (news !== told) {
+        told = news;
         start.report(20, message, status.estimatedStart);
       }
     }

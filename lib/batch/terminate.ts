@@ -43,7 +43,8 @@ export async function terminate(termination: Termination): Promise<void> {
     let problem = 'the batch system does not say whether there is a job';
     if (isSubmitted(job)) {
       problem = await push(job);
-      const { status } = await termination.status(job, Date.now());
+      // One ms later than now: an answer to a question asked before the cancel will not do.
+      const { status } = await termination.status(job, Date.now() + 1);
       // What is being cleaned up is no server any more, even where that takes for ever.
       if (status.state === 'ended' || (status.state === 'completing' && Date.now() > deadline)) {
         await ended(status.exit ?? exitOfJob({ cause: 'cancelled' }));

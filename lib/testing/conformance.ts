@@ -4,10 +4,9 @@ import { progressCases } from './cases/progress.ts';
 import { startCases } from './cases/start.ts';
 import { slowStateCases, stateCases } from './cases/state.ts';
 import { slowStopCases, stopCases } from './cases/stop.ts';
-import type { Cases, ConformanceSubject } from './harness.ts';
+import type { Cases } from './harness.ts';
 import { Harness } from './harness.ts';
-
-export type { ConformanceSubject, ConformanceTimeouts } from './harness.ts';
+import type { ConformanceSubject } from './subject.ts';
 
 /** What is used of a test framework. */
 export interface TestGlobals {

@@ -6,40 +6,7 @@ import { answersHttp } from '../readiness.ts';
 import { sleep } from '../sleep.ts';
 import type { Spawner } from '../spawner.ts';
 import type { SpawnerState } from '../state.ts';
-
-/** How long the conformance suite waits before it calls something broken, in ms. */
-export interface ConformanceTimeouts {
-  /** For a start, with its time in a queue. Default: 10,000. */
-  readonly start?: number;
-  /** For a stop, and until an end is noticed. Default: 10,000. */
-  readonly end?: number;
-}
-
-/** A kind of spawner, and how the conformance suite gets its servers into each situation. */
-export interface ConformanceSubject {
-  /** Of the class, for the titles of the tests. */
-  readonly name: string;
-  /**
-   * Makes a spawner whose server soon answers HTTP.
-   *
-   * @param context the token, the name of the server and, where it matters, the rest; what it does
-   *   not give is the subject's to choose. A context that comes again stands for the same server.
-   */
-  create(context: Partial<SpawnerContext>): Spawner | Promise<Spawner>;
-  /**
-   * Makes a spawner whose server writes a line to its log and ends at once with exit code 3. The
-   * tests of failed starts are left out without it.
-   */
-  createFailing?(context: Partial<SpawnerContext>): Spawner | Promise<Spawner>;
-  /**
-   * Makes a spawner whose server never answers, or whose job never leaves the queue. The tests of
-   * starts that are interrupted while they wait are left out without it.
-   */
-  createSlow?(context: Partial<SpawnerContext>): Spawner | Promise<Spawner>;
-  /** Ends the server that runs, without the spawner. */
-  killBehindItsBack(spawner: Spawner): Promise<void>;
-  readonly timeouts?: ConformanceTimeouts;
-}
+import type { ConformanceSubject } from './subject.ts';
 
 /** Tests by their titles. */
 export type Cases = Readonly<Record<string, (harness: Harness) => Promise<void>>>;
@@ -251,7 +218,7 @@ export function assertExit(exit: ExitStatus | null): asserts exit is ExitStatus 
 }
 
 /** Awaits a promise, and fails when it takes too long. */
-export async function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
+async function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {

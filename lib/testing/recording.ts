@@ -1,6 +1,5 @@
 import { CommandError, OptionsError } from '../errors.ts';
 import type { CommandResult, CommandRunner, RunOptions } from '../runners/runner.ts';
-import { refuseAborted } from './stub.ts';
 
 /** A command of a recorded session. */
 export interface RecordedCommand {
@@ -44,7 +43,7 @@ export interface RecordingRunnerOptions {
  */
 export class RecordingRunner implements CommandRunner {
   readonly #runner: CommandRunner;
-  readonly #secrets: readonly string[];
+  readonly #secrets: RegExp | undefined;
   readonly #commands: { done?: RecordedCommand }[] = [];
 
   /**
@@ -55,8 +54,10 @@ export class RecordingRunner implements CommandRunner {
       throw new OptionsError('redact', 'a list of texts that are not empty');
     }
     this.#runner = runner;
-    // A text that holds another one goes first, or a part of it would stay.
-    this.#secrets = [...redact].sort((a, b) => b.length - a.length);
+    // Of two that begin at the same place, the longer one has to be found.
+    const longestFirst = [...redact].sort((a, b) => b.length - a.length);
+    const literal = longestFirst.map((text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'));
+    this.#secrets = literal.length === 0 ? undefined : new RegExp(literal.join('|'), 'g');
   }
 
   /** The commands that have ended so far. */
@@ -95,108 +96,6 @@ export class RecordingRunner implements CommandRunner {
   }
 
   #redacted(text: string): string {
-    return this.#secrets.reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text);
+    return this.#secrets === undefined ? text : text.replace(this.#secrets, '[redacted]');
   }
-}
-
-/**
- * Gives the results of a recorded session again: for each command, which is its arguments and its
- * account, in the order of the recording, and then the last one for ever. A command that was not
- * recorded rejects with a `CommandError` that names it. Nothing is run, and nothing takes time.
- */
-export class ReplayRunner implements CommandRunner {
-  readonly #commands: readonly RecordedCommand[];
-  readonly #used = new Map<string, number>();
-
-  /**
-   * @param recording as JSON gives it
-   * @throws OptionsError if it is no recording of this version
-   */
-  constructor(recording: unknown) {
-    this.#commands = checkRecording(recording).commands;
-  }
-
-  /** See `CommandRunner`. */
-  async run(argv: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
-    refuseAborted(argv, options);
-    const { user } = options;
-    const key = keyOf({ argv, user });
-    const recorded = this.#commands.filter((command) => keyOf(command) === key);
-    const turn = this.#used.get(key) ?? 0;
-    this.#used.set(key, turn + 1);
-    const { outcome } = recorded[turn] ?? recorded.at(-1) ?? {};
-    const [command = ''] = argv;
-    if (outcome === undefined) {
-      const as = user === undefined ? '' : ` as ${user}`;
-      throw new CommandError(
-        `The recording has no command ${JSON.stringify(argv)}${as}. ${this.#hint(command)}`,
-        { command },
-      );
-    }
-    if ('error' in outcome) {
-      throw new CommandError(outcome.error, { command, retryable: outcome.retryable });
-    }
-    return outcome;
-  }
-
-  /** What the recording has of the same program. */
-  #hint(program: string): string {
-    const others = this.#commands.filter(({ argv }) => argv[0] === program).map(keyOf);
-    return others.length === 0
-      ? `It has none of ${program}.`
-      : `Of ${program} it has, with accounts in front: ${[...new Set(others)].join(' ')}`;
-  }
-}
-
-function keyOf({ argv, user }: { argv: readonly string[]; user?: string | undefined }): string {
-  return JSON.stringify([user ?? null, ...argv]);
-}
-
-function checkRecording(recording: unknown): Recording {
-  const problem = isRecord(recording) ? wrongIn(recording) : 'recording';
-  if (problem !== undefined) {
-    throw new OptionsError(problem, 'what RecordingRunner.recording gives, in version 1');
-  }
-  return recording as Recording;
-}
-
-/** The path of the first thing that is not as a recording has it. */
-function wrongIn({ version, commands }: Readonly<Record<string, unknown>>): string | undefined {
-  if (version !== 1) {
-    return 'recording.version';
-  }
-  if (!Array.isArray(commands)) {
-    return 'recording.commands';
-  }
-  const index = commands.findIndex((command) => !isCommand(command));
-  return index < 0 ? undefined : `recording.commands[${index}]`;
-}
-
-function isCommand(value: unknown): boolean {
-  if (!isRecord(value)) {
-    return false;
-  }
-  const { argv, user, outcome } = value;
-  return (
-    Array.isArray(argv) &&
-    argv.every((word) => typeof word === 'string') &&
-    (user === undefined || typeof user === 'string') &&
-    isRecord(outcome) &&
-    (isResult(outcome) || typeof outcome['error'] === 'string')
-  );
-}
-
-function isResult(outcome: Readonly<Record<string, unknown>>): boolean {
-  const { stdout, stderr, exitCode, signal, timedOut } = outcome;
-  return (
-    typeof stdout === 'string' &&
-    typeof stderr === 'string' &&
-    (exitCode === null || typeof exitCode === 'number') &&
-    (signal === null || typeof signal === 'string') &&
-    typeof timedOut === 'boolean'
-  );
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null;
 }

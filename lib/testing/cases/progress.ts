@@ -23,7 +23,9 @@ export const progressCases: Cases = {
     assertRising(events.progress);
     const last = events.progress.at(-1);
     assert.deepEqual([last?.outcome, last?.progress], ['ready', 100]);
-    assert.ok(events.progress.slice(0, -1).every(({ outcome }) => outcome === 'starting'));
+    for (const { outcome } of events.progress.slice(0, -1)) {
+      assert.equal(outcome, 'starting');
+    }
   },
 
   "shows the server's token nowhere": async (harness) => {

@@ -15,7 +15,8 @@ export const stateCases: Cases = {
     assert.deepEqual(state, asSaved(state));
     assert.notDeepEqual(state, pristine, 'the state of a server is that of none');
     const announced = events.order.lastIndexOf('state');
-    assert.ok(announced >= 0 && announced < events.order.indexOf('ready'));
+    assert.ok(announced >= 0, "there was no event 'state'");
+    assert.ok(announced < events.order.indexOf('ready'), "a 'state' came after 'ready'");
     assert.deepEqual(events.state.at(-1), state);
   },
 

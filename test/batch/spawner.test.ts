@@ -1,0 +1,966 @@
+import { expect } from 'chai';
+import sinon from 'sinon';
+import type {
+  ServerAddress,
+  SlurmOptions,
+  SpawnerContext,
+  SpawnerEvents,
+} from '../../lib/index.ts';
+import {
+  AbortError,
+  CommandError,
+  OptionsError,
+  ParseError,
+  SlurmSpawner,
+  StartError,
+  StartTimeoutError,
+  StopError,
+} from '../../lib/index.ts';
+import { FakeSlurm } from '../helpers/fake-slurm.ts';
+
+/** Its servers answer when the test says so. */
+class TestSpawner extends SlurmSpawner {
+  answering = true;
+
+  protected override answers(_address: ServerAddress): Promise<boolean> {
+    return Promise.resolve(this.answering);
+  }
+}
+
+describe('BatchSpawner', () => {
+  let clock: sinon.SinonFakeTimers;
+  let slurm: FakeSlurm;
+
+  const contextOf = (context: Partial<SpawnerContext> = {}): SpawnerContext => ({
+    user: { name: 'alice' },
+    hub: { apiUrl: 'http://127.0.0.1:8081/hub/api' },
+    apiToken: 'secret-token',
+    runner: slurm.runner,
+    ...context,
+  });
+
+  function create(options: Partial<SlurmOptions> = {}, context: Partial<SpawnerContext> = {}) {
+    return new TestSpawner(contextOf(context), { pollInterval: 0, ...options });
+  }
+
+  /** Records the events of a spawner as `name` or `name:detail`. */
+  function recorded(spawner: TestSpawner): string[] {
+    const events: string[] = [];
+    const detail: {
+      [E in keyof SpawnerEvents]?: (value: Parameters<SpawnerEvents[E]>[0]) => string;
+    } = {
+      submitted: ({ id }) => id,
+      running: ({ host }) => host,
+      ready: ({ port }) => String(port),
+      exited: ({ cause }) => cause,
+      warning: ({ code }) => code,
+    };
+    for (const event of ['submitted', 'running', 'ready', 'exited', 'warning'] as const) {
+      spawner.on(event, (value: never) => events.push(`${event}:${detail[event]?.(value)}`));
+    }
+    return events;
+  }
+
+  const aliveJobs = () => slurm.jobs.filter(({ endedAt }) => endedAt === undefined);
+  const count = (program: string) => slurm.runner.callsOf(program).length;
+
+  /** A start that is under way; its rejection is looked at later. */
+  function begin(spawner: TestSpawner, signal?: AbortSignal) {
+    const outcome: { address?: ServerAddress; error?: unknown } = {};
+    const settled = spawner.start(signal).then(
+      (address) => {
+        outcome.address = address;
+      },
+      (error: unknown) => {
+        outcome.error = error;
+      },
+    );
+    return { outcome, settled };
+  }
+
+  /** A spawner whose server runs. */
+  async function running(options: Partial<SlurmOptions> = {}, context?: Partial<SpawnerContext>) {
+    const spawner = create(options, context);
+    const { outcome, settled } = begin(spawner);
+    await clock.tickAsync(100);
+    const id = slurm.jobs.at(-1)?.id ?? '';
+    slurm.setState(id, 'RUNNING');
+    spawner.acceptPort(40_123);
+    await clock.tickAsync(3000);
+    await settled;
+    expect(outcome.error).to.equal(undefined);
+    return { spawner, id };
+  }
+
+  beforeEach(() => {
+    clock = sinon.useFakeTimers({ now: new Date('2026-03-02T06:00:00Z') });
+    sinon.stub(Math, 'random').returns(1);
+    slurm = new FakeSlurm({ home: '/home/alice', run: false });
+  });
+
+  afterEach(async () => {
+    await slurm.close();
+    sinon.restore();
+    clock.restore();
+  });
+
+  describe('start', () => {
+    it('gives the address once the job runs, has reported its port, and answers', async () => {
+      const spawner = create();
+      const events = recorded(spawner);
+      spawner.answering = false;
+      const { outcome, settled } = begin(spawner);
+      await clock.tickAsync(10_000);
+      expect(outcome).to.deep.equal({});
+
+      slurm.setState('1001', 'RUNNING');
+      await clock.tickAsync(10_000);
+      expect(spawner.acceptPort(40_123)).to.equal(true);
+      await clock.tickAsync(10_000);
+      expect(outcome).to.deep.equal({});
+
+      spawner.answering = true;
+      await clock.tickAsync(1000);
+      await settled;
+      expect(outcome.address).to.deep.equal({
+        host: '127.0.0.1',
+        port: 40_123,
+        url: 'http://127.0.0.1:40123/user/alice/',
+      });
+      expect(events).to.deep.equal(['submitted:1001', 'running:127.0.0.1', 'ready:40123']);
+      expect(await spawner.poll()).to.equal(null);
+    });
+
+    it('saves the mark of the job before it submits, and the id at once', async () => {
+      const spawner = create();
+      const saved: string[] = [];
+      spawner.on('state', (state) => {
+        saved.push(`${count('sbatch')} submissions, job ${state['jobId']}, tag ${'tag' in state}`);
+      });
+      begin(spawner);
+      await clock.tickAsync(10);
+
+      expect(saved.slice(0, 2)).to.deep.equal([
+        '0 submissions, job undefined, tag true',
+        '1 submissions, job 1001, tag true',
+      ]);
+    });
+
+    it('takes a port that is reported before sbatch has said the job id', async () => {
+      const spawner = create();
+      const { runner } = slurm;
+      const run = runner.run.bind(runner);
+      sinon.stub(runner, 'run').callsFake(async (argv, options) => {
+        const result = await run(argv, options);
+        if (argv[0] === 'sbatch') {
+          expect(spawner.acceptPort(40_123)).to.equal(true);
+        }
+        return result;
+      });
+      const { outcome, settled } = begin(spawner);
+      await clock.tickAsync(10);
+      slurm.setState('1001', 'RUNNING');
+      await clock.tickAsync(3000);
+      await settled;
+
+      expect(outcome.address?.port).to.equal(40_123);
+    });
+
+    it('says why the job waits, and when it is expected to start', async () => {
+      slurm.pend('Priority', new Date('2026-03-02T08:00:00Z'));
+      const spawner = create();
+      begin(spawner);
+      await clock.tickAsync(3000);
+      slurm.setState('1001', 'PENDING', 'JobHeldAdmin');
+      await clock.tickAsync(3000);
+
+      const messages: string[] = [];
+      const stop = spawner.stop();
+      await clock.tickAsync(10_000);
+      await stop;
+      for await (const { message, estimatedStart } of spawner.progress()) {
+        messages.push(`${message} ${estimatedStart?.toISOString() ?? ''}`.trim());
+      }
+      expect(messages).to.include(
+        'Job 1001 waits in the queue (Priority) 2026-03-02T08:00:00.000Z',
+      );
+      expect(messages.join('\n')).to.match(/held.*JobHeldAdmin/);
+    });
+
+    it('fails at once when the job ends before its server answers, with cause, code and log', async () => {
+      const spawner = create();
+      const events = recorded(spawner);
+      const { runner } = slurm;
+      const run = runner.run.bind(runner);
+      sinon.stub(runner, 'run').callsFake((argv, options) =>
+        argv[0] === 'tail'
+          ? Promise.resolve({
+              stdout: 'no such module: jupyter; token secret-token\n',
+              stderr: '',
+              exitCode: 0,
+              signal: null,
+              timedOut: false,
+            })
+          : run(argv, options),
+      );
+      const { outcome, settled } = begin(spawner);
+      await clock.tickAsync(100);
+      await slurm.endJob('1001', { state: 'FAILED', exitCode: 3, reason: 'NonZeroExitCode' });
+      await clock.tickAsync(3000);
+      await settled;
+
+      const { error } = outcome;
+      expect(error).to.be.instanceOf(StartError);
+      if (error instanceof StartError) {
+        expect(error.exit).to.deep.include({ code: 3, signal: null, cause: 'failed' });
+        expect(error.log).to.match(/no such module/);
+        expect(error.message)
+          .to.match(/exit code 3/)
+          .and.to.match(/no such module/);
+        expect(`${error.message}${error.log}`).not.to.include('secret-token');
+      }
+      expect(events).to.deep.equal(['submitted:1001', 'exited:failed']);
+      expect(await spawner.poll()).to.deep.include({ cause: 'failed', code: 3 });
+      expect(count('scancel')).to.equal(0);
+    });
+
+    it('gives a refused submission as the error that sbatch printed, and keeps no state', async () => {
+      slurm.fail({
+        program: 'sbatch',
+        result: {
+          exitCode: 1,
+          stderr: 'sbatch: error: Batch job submission failed: Invalid partition name specified\n',
+        },
+      });
+      const spawner = create();
+      const { outcome, settled } = begin(spawner);
+      await clock.tickAsync(100);
+      await settled;
+
+      expect(outcome.error).to.be.instanceOf(CommandError);
+      expect(String(outcome.error)).to.match(/Invalid partition name/);
+      expect(spawner.getState()).to.deep.equal({ version: 1, spawner: 'slurm' });
+      expect(count('sbatch')).to.equal(1);
+    });
+
+    it('refuses a second start while there is a server, and leaves that alone', async () => {
+      const { spawner } = await running();
+      await expectRejection(spawner.start(), StartError);
+
+      expect(await spawner.poll()).to.equal(null);
+      expect(slurm.jobs).to.have.length(1);
+    });
+
+    it('starts again after the job has ended, even where nobody polled', async () => {
+      const { spawner, id } = await running();
+      await slurm.endJob(id);
+      await clock.tickAsync(3000);
+      begin(spawner);
+      await clock.tickAsync(3000);
+
+      expect(slurm.jobs).to.have.length(2);
+      expect(aliveJobs()).to.have.length(1);
+    });
+
+    it('follows a job that is put back into the queue to its next run', async () => {
+      const spawner = create();
+      const events = recorded(spawner);
+      const { outcome, settled } = begin(spawner);
+      await clock.tickAsync(100);
+      slurm.setState('1001', 'RUNNING');
+      await clock.tickAsync(3000);
+      slurm.setState('1001', 'PENDING', 'BeginTime');
+      await clock.tickAsync(3000);
+      slurm.setState('1001', 'RUNNING');
+      await clock.tickAsync(3000);
+      spawner.acceptPort(40_200);
+      await clock.tickAsync(3000);
+      await settled;
+
+      expect(outcome.address?.port).to.equal(40_200);
+      expect(events.filter((event) => event.startsWith('running'))).to.have.length(2);
+    });
+
+    it('uses the fixed port without a call', async () => {
+      const spawner = create({ endpoint: 'fixed', port: 8888 }, { apiToken: undefined } as object);
+      const { outcome, settled } = begin(spawner);
+      await clock.tickAsync(100);
+      slurm.setState('1001', 'RUNNING');
+      await clock.tickAsync(3000);
+      await settled;
+
+      expect(outcome.address?.port).to.equal(8888);
+      expect(spawner.acceptPort(9999)).to.equal(false);
+    });
+
+    it('warns of a request that nothing makes use of', async () => {
+      const spawner = create({ request: { host: 'pbs.example.org' } });
+      const warnings: string[] = [];
+      spawner.on('warning', ({ message }) => warnings.push(message));
+      begin(spawner);
+      await clock.tickAsync(100);
+
+      expect(warnings.join()).to.match(/request\.host/);
+    });
+  });
+
+  describe('time limits', () => {
+    it('cancels a job that waits longer than queueTimeout', async () => {
+      slurm.pend();
+      const { outcome, settled } = begin(create({ queueTimeout: 60_000 }));
+      await clock.tickAsync(70_000);
+      await settled;
+
+      expect(outcome.error).to.be.instanceOf(StartTimeoutError).and.to.include({ step: 'queue' });
+      expect(aliveJobs()).to.deep.equal([]);
+    });
+
+    it('waits in the queue without limit by default', async () => {
+      slurm.pend();
+      const { outcome } = begin(create());
+      await clock.tickAsync(3_600_000);
+
+      expect(outcome).to.deep.equal({});
+      expect(aliveJobs()).to.have.length(1);
+    });
+
+    it('cancels a job that does not report its port within startTimeout', async () => {
+      const { outcome, settled } = begin(create({ startTimeout: 60_000 }));
+      await clock.tickAsync(100);
+      slurm.setState('1001', 'RUNNING');
+      await clock.tickAsync(70_000);
+      await settled;
+
+      expect(outcome.error).to.be.instanceOf(StartTimeoutError).and.to.include({ step: 'launch' });
+      expect(aliveJobs()).to.deep.equal([]);
+    });
+
+    it('cancels a job whose server does not answer within httpTimeout', async () => {
+      const spawner = create({ httpTimeout: 30_000 });
+      spawner.answering = false;
+      const { outcome, settled } = begin(spawner);
+      await clock.tickAsync(100);
+      slurm.setState('1001', 'RUNNING');
+      spawner.acceptPort(40_123);
+      await clock.tickAsync(40_000);
+      await settled;
+
+      expect(outcome.error)
+        .to.be.instanceOf(StartTimeoutError)
+        .and.to.include({ step: 'readiness', timeout: 30_000 });
+      expect(aliveJobs()).to.deep.equal([]);
+    });
+  });
+
+  describe('a submission in doubt', () => {
+    for (const [what, result] of Object.entries({
+      'reported a failure': {
+        exitCode: 1,
+        stderr:
+          'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n',
+      },
+      hung: 'hang' as const,
+      'printed nothing': { stdout: '' },
+      'printed two ids': { stdout: '7\n8\n' },
+      'failed for another reason': { exitCode: 1, stderr: 'sbatch: error: plugin failed\n' },
+    })) {
+      it(`finds the job of an sbatch that ${what}, and submits no second one`, async () => {
+        slurm.fail({ program: 'sbatch', result, effect: 'happens' });
+        const spawner = create();
+        const { outcome, settled } = begin(spawner);
+        await clock.tickAsync(70_000);
+        slurm.setState('1001', 'RUNNING');
+        spawner.acceptPort(40_123);
+        await clock.tickAsync(3000);
+        await settled;
+
+        expect(outcome.error).to.equal(undefined);
+        expect(spawner.getState()).to.include({ jobId: '1001' });
+        expect(slurm.jobs).to.have.length(1);
+      });
+    }
+
+    it('submits again once it is certain that there is no job', async () => {
+      slurm.fail({ program: 'sbatch', result: 'hang' });
+      begin(create());
+      await clock.tickAsync(60_000 + 12_000);
+
+      expect(slurm.jobs).to.have.length(1);
+      expect(count('sbatch')).to.equal(2);
+    });
+
+    it('waits for a batch system that is away, and submits once when it is back', async () => {
+      slurm.down();
+      const { outcome } = begin(create());
+      await clock.tickAsync(120_000);
+      expect(outcome).to.deep.equal({});
+      slurm.up();
+      await clock.tickAsync(20_000);
+
+      expect(slurm.jobs).to.have.length(1);
+    });
+
+    it('has one job in the end where a hung slurmctld takes in what it had refused', async () => {
+      slurm.down('hung');
+      const spawner = create();
+      begin(spawner);
+      await clock.tickAsync(30_000);
+      slurm.up();
+      await clock.tickAsync(30_000);
+
+      expect(aliveJobs()).to.have.length(1);
+      expect(spawner.getState()).to.include({ jobId: aliveJobs()[0]?.id });
+    });
+
+    it('says what was printed where no job can be found', async () => {
+      slurm.fail({ program: 'sbatch', result: { stdout: 'sbatch: lua: hello\n' } });
+      const { outcome, settled } = begin(create());
+      await clock.tickAsync(30_000);
+      await settled;
+
+      expect(outcome.error).to.be.instanceOf(ParseError);
+      expect(String(outcome.error)).to.include('lua: hello');
+      expect(slurm.jobs).to.deep.equal([]);
+    });
+  });
+
+  describe('an abort', () => {
+    it('cancels a waiting job, and rejects when that is confirmed', async () => {
+      slurm.pend();
+      const controller = new AbortController();
+      const { outcome, settled } = begin(create(), controller.signal);
+      await clock.tickAsync(5000);
+      controller.abort();
+      await clock.tickAsync(5000);
+      await settled;
+
+      expect(outcome.error).to.be.instanceOf(AbortError);
+      expect(aliveJobs()).to.deep.equal([]);
+    });
+
+    it('between the submission and its answer leaves no job', async () => {
+      const controller = new AbortController();
+      const { runner } = slurm;
+      const run = runner.run.bind(runner);
+      sinon.stub(runner, 'run').callsFake(async (argv, options) => {
+        const result = await run(argv, options);
+        if (argv[0] === 'sbatch') {
+          controller.abort();
+        }
+        return result;
+      });
+      const spawner = create();
+      const { outcome, settled } = begin(spawner, controller.signal);
+      await clock.tickAsync(5000);
+      await settled;
+
+      expect(outcome.error).to.be.instanceOf(AbortError);
+      expect(slurm.jobs).to.have.length(1);
+      expect(aliveJobs()).to.deep.equal([]);
+      expect(spawner.getState()).to.deep.equal({ version: 1, spawner: 'slurm' });
+    });
+
+    it('while a submission is in doubt leaves no job', async () => {
+      slurm.fail({ program: 'sbatch', result: 'hang', effect: 'happens' });
+      const controller = new AbortController();
+      const { outcome, settled } = begin(create(), controller.signal);
+      await clock.tickAsync(1000);
+      controller.abort();
+      await clock.tickAsync(120_000);
+      await settled;
+
+      expect(outcome.error).to.be.instanceOf(AbortError);
+      expect(slurm.jobs).to.have.length(1);
+      expect(aliveJobs()).to.deep.equal([]);
+    });
+
+    it('is what stop() does to a start', async () => {
+      slurm.pend();
+      const spawner = create();
+      const { outcome, settled } = begin(spawner);
+      await clock.tickAsync(5000);
+      const stopped = spawner.stop();
+      await clock.tickAsync(5000);
+      await Promise.all([settled, stopped]);
+
+      expect(outcome.error).to.be.instanceOf(AbortError);
+      expect(aliveJobs()).to.deep.equal([]);
+    });
+
+    it('keeps the state of a job that can not be cancelled, so that stop() can end it later', async () => {
+      slurm.pend();
+      const controller = new AbortController();
+      const spawner = create({ stopTimeout: 60_000 });
+      const events = recorded(spawner);
+      const { outcome, settled } = begin(spawner, controller.signal);
+      await clock.tickAsync(5000);
+      slurm.down();
+      controller.abort();
+      await clock.tickAsync(120_000);
+      await settled;
+
+      expect(outcome.error).to.be.instanceOf(AbortError);
+      expect(spawner.getState()).to.include({ jobId: '1001' });
+      expect(events).to.include('warning:command-failed');
+
+      slurm.up();
+      const stopped = spawner.stop();
+      await clock.tickAsync(30_000);
+      await stopped;
+      expect(aliveJobs()).to.deep.equal([]);
+    });
+  });
+
+  describe('poll', () => {
+    it('says how the job ended, once, and asks no more', async () => {
+      const { spawner, id } = await running();
+      const events = recorded(spawner);
+      await slurm.endJob(id, { state: 'TIMEOUT', reason: 'TimeLimit' });
+      await clock.tickAsync(3000);
+      const exits = await Promise.all([spawner.poll(), spawner.poll()]);
+      const before = slurm.runner.calls.length;
+
+      expect(exits[0]).to.deep.include({ cause: 'timeout' });
+      expect(await spawner.poll()).to.deep.equal(exits[0]);
+      expect(slurm.runner.calls).to.have.length(before);
+      expect(events).to.deep.equal(['exited:timeout']);
+      expect(spawner.getState()).to.deep.equal({ version: 1, spawner: 'slurm' });
+    });
+
+    for (const how of ['dead', 'hung'] as const) {
+      it(`never takes a slurmctld that is ${how} for an end, and says so once`, async () => {
+        const { spawner } = await running();
+        const events = recorded(spawner);
+        slurm.accounting = 'down';
+        slurm.down(how);
+        for (let minute = 0; minute < 60; minute += 1) {
+          await clock.tickAsync(60_000);
+          expect(await spawner.poll()).to.equal(null);
+        }
+        slurm.up();
+        await clock.tickAsync(60_000);
+        expect(await spawner.poll()).to.equal(null);
+        expect(events).to.deep.equal(['warning:status-unknown', 'warning:status-known']);
+      });
+    }
+
+    it('asks accounting once the budget for unusable answers is used up', async () => {
+      const { spawner, id } = await running({ unknownBudget: { time: 60_000, count: 3 } });
+      slurm.down();
+      await slurm.endJob(id, { state: 'FAILED', exitCode: 2 });
+      for (let poll = 0; poll < 3; poll += 1) {
+        await clock.tickAsync(25_000);
+        expect(await spawner.poll()).to.equal(null);
+      }
+      expect(count('sacct')).to.equal(0);
+      await clock.tickAsync(25_000);
+
+      expect(await spawner.poll()).to.deep.include({ cause: 'failed', code: 2 });
+    });
+
+    it('takes the end of the walltime as the last word where nobody answers', async () => {
+      const { spawner } = await running({
+        request: { runtime: '60' },
+        unknownBudget: { time: 60_000, count: 1 },
+        walltimeSlack: 600_000,
+      });
+      slurm.accounting = 'down';
+      slurm.down();
+      await clock.tickAsync(60 * 60_000);
+      expect(await spawner.poll()).to.equal(null);
+      await clock.tickAsync(5 * 60_000);
+      expect(await spawner.poll()).to.equal(null);
+      await clock.tickAsync(10 * 60_000);
+
+      expect(await spawner.poll()).to.deep.include({ cause: 'timeout', code: null });
+    });
+
+    it('asks accounting about a job that is no longer listed', async () => {
+      const { spawner, id } = await running();
+      await slurm.endJob(id, { state: 'FAILED', exitCode: 7 });
+      slurm.forget(id);
+      await clock.tickAsync(3000);
+
+      expect(await spawner.poll()).to.deep.include({ cause: 'failed', code: 7 });
+    });
+
+    it('knows that a job is gone where there is no accounting, but not how it ended', async () => {
+      slurm.accounting = 'off';
+      const { spawner, id } = await running();
+      slurm.forget(id);
+      await clock.tickAsync(3000);
+
+      expect(await spawner.poll()).to.deep.include({ cause: 'unknown', code: null });
+    });
+
+    it('does not take a job for gone that is missing from the list while its details can not be asked', async () => {
+      const { spawner, id } = await running();
+      slurm.forget(id);
+      slurm.accounting = 'down';
+      slurm.fail({ program: 'scontrol', result: { exitCode: 1, stderr: 'error: x' }, times: 99 });
+      await clock.tickAsync(3000);
+
+      expect(await spawner.poll()).to.equal(null);
+    });
+
+    it('counts a job that is not listed yet as pending for the grace period', async () => {
+      slurm.accounting = 'off';
+      const spawner = create({ gracePeriod: 30_000 });
+      slurm.fail({ program: 'squeue', result: { stdout: '' }, times: 99 });
+      const { outcome } = begin(spawner);
+      await clock.tickAsync(100);
+      slurm.forget('1001');
+      await clock.tickAsync(25_000);
+      expect(outcome).to.deep.equal({});
+      expect(await spawner.poll()).to.equal(null);
+      await clock.tickAsync(10_000);
+
+      expect(outcome.error).to.be.instanceOf(StartError);
+    });
+
+    for (const state of [
+      'SUSPENDED',
+      'STOPPED',
+      'REQUEUED',
+      'COMPLETING',
+      'REVOKED',
+      'BRAND_NEW',
+    ]) {
+      it(`counts a job that is ${state} as alive`, async () => {
+        const { spawner, id } = await running();
+        slurm.setState(id, state);
+        await clock.tickAsync(3000);
+
+        expect(await spawner.poll()).to.equal(null);
+      });
+    }
+
+    it('is one command for 1,000 spawners', async () => {
+      const spawners = Array.from({ length: 1000 }, (_, index) => {
+        const spawner = create();
+        spawner.loadState({
+          version: 1,
+          spawner: 'slurm',
+          tag: `t${index}`,
+          jobName: `n${index}`,
+          jobId: String(index),
+          submittedAt: '2026-03-02T05:59:59Z',
+        });
+        return spawner;
+      });
+      await Promise.all(spawners.map((spawner) => spawner.poll()));
+
+      expect(slurm.runner.calls.map(({ argv }) => argv[0])).to.deep.equal(['squeue']);
+    });
+  });
+
+  describe('stop', () => {
+    it('cancels the job and resolves when it has ended', async () => {
+      const { spawner } = await running();
+      const events = recorded(spawner);
+      const stopped = Promise.all([spawner.stop(), spawner.stop()]);
+      await clock.tickAsync(5000);
+      await stopped;
+      await spawner.stop();
+
+      expect(events).to.deep.equal(['exited:cancelled']);
+      expect(count('scancel')).to.equal(1);
+      expect(await spawner.poll()).to.deep.include({ cause: 'cancelled' });
+      expect(spawner.address).to.equal(undefined);
+    });
+
+    it('is nothing where there is no server', async () => {
+      await create().stop();
+
+      expect(slurm.runner.calls).to.deep.equal([]);
+    });
+
+    it('is content where the job has ended by itself', async () => {
+      const { spawner, id } = await running();
+      await slurm.endJob(id);
+      const stopped = spawner.stop();
+      await clock.tickAsync(5000);
+      await stopped;
+
+      expect(await spawner.poll()).to.deep.include({ cause: 'completed' });
+    });
+
+    it('goes on trying while the batch system is away', async () => {
+      const { spawner } = await running();
+      slurm.down();
+      let done = false;
+      const stopped = spawner.stop().then(() => {
+        done = true;
+      });
+      await clock.tickAsync(90_000);
+      expect(done).to.equal(false);
+      slurm.up();
+      await clock.tickAsync(20_000);
+      await stopped;
+
+      expect(aliveJobs()).to.deep.equal([]);
+    });
+
+    it('fails where the end can not be seen in time, and can be repeated', async () => {
+      const { spawner } = await running({ stopTimeout: 60_000 });
+      slurm.down();
+      const stopped = expectRejection(spawner.stop(), StopError);
+      await clock.tickAsync(120_000);
+      await stopped;
+      expect(spawner.getState()).to.include({ jobId: '1001' });
+
+      slurm.up();
+      const again = spawner.stop();
+      await clock.tickAsync(20_000);
+      await again;
+      expect(aliveJobs()).to.deep.equal([]);
+    });
+
+    it('kills a job that does not end when it is cancelled', async () => {
+      const { spawner } = await running({ killTimeout: 10_000 });
+      slurm.fail({ program: 'scancel', result: {} });
+      const stopped = spawner.stop();
+      await clock.tickAsync(8000);
+      expect(count('scancel')).to.equal(1);
+      await clock.tickAsync(10_000);
+      await stopped;
+
+      expect(slurm.runner.callsOf('scancel').at(-1)?.argv.join(' ')).to.match(/KILL/);
+    });
+
+    it('kills at once where it must be now', async () => {
+      const { spawner } = await running();
+      const stopped = spawner.stop({ now: true });
+      await clock.tickAsync(5000);
+      await stopped;
+
+      expect(count('scancel')).to.equal(2);
+    });
+  });
+
+  describe('a restart of the hub', () => {
+    it('finds the job, its address and its end', async () => {
+      const { spawner, id } = await running();
+      const state: unknown = JSON.parse(JSON.stringify(spawner.getState()));
+      const next = create();
+      next.loadState(state);
+
+      expect(await next.poll()).to.equal(null);
+      expect(next.address).to.deep.equal(spawner.address);
+      await slurm.endJob(id, { state: 'CANCELLED' });
+      await clock.tickAsync(3000);
+      expect(await next.poll()).to.deep.include({ cause: 'cancelled' });
+    });
+
+    it('finds a job whose id had not been saved, by its mark', async () => {
+      const spawner = create();
+      let first: unknown;
+      spawner.once('state', (state) => {
+        first = state;
+      });
+      begin(spawner);
+      await clock.tickAsync(100);
+      const next = create();
+      next.loadState(first);
+
+      expect(await next.poll()).to.equal(null);
+      expect(next.getState()).to.include({ jobId: '1001' });
+    });
+
+    it('ends a start that never came to a submission, but not before it is certain', async () => {
+      const next = create();
+      const events = recorded(next);
+      next.loadState({
+        version: 1,
+        spawner: 'slurm',
+        tag: 'hubspawner:x:alice::1',
+        jobName: 'jupyter-alice-1',
+        submittedAt: new Date().toISOString(),
+      });
+      expect(await next.poll()).to.equal(null);
+      slurm.down();
+      await clock.tickAsync(3_600_000);
+      expect(await next.poll()).to.equal(null);
+      slurm.up();
+
+      expect(await next.poll()).to.deep.include({ cause: 'unknown' });
+      expect(events).to.deep.equal(['exited:unknown']);
+    });
+
+    it('takes the port of a job that was still waiting', async () => {
+      slurm.pend();
+      const spawner = create();
+      begin(spawner);
+      await clock.tickAsync(100);
+      const next = create();
+      next.loadState(JSON.parse(JSON.stringify(spawner.getState())));
+      await next.poll();
+      slurm.setState('1001', 'RUNNING');
+      expect(next.acceptPort(40_123)).to.equal(true);
+      await clock.tickAsync(3000);
+      await next.poll();
+
+      expect(next.address?.port).to.equal(40_123);
+    });
+  });
+
+  describe('the report of a port', () => {
+    it('is refused before a start, by a server that has another, and after the end', async () => {
+      expect(create().acceptPort(40_123)).to.equal(false);
+      const { spawner, id } = await running();
+      expect(spawner.acceptPort(40_124)).to.equal(false);
+      expect(spawner.acceptPort(40_123)).to.equal(true);
+      await slurm.endJob(id);
+      await clock.tickAsync(3000);
+      await spawner.poll();
+      expect(spawner.acceptPort(40_123)).to.equal(false);
+    });
+  });
+
+  describe('the environment', () => {
+    it('passes the values to the submission by name, and none in the script or on an argv', async () => {
+      begin(create({ environment: { COLOUR: 'dark green', PATH: '/opt/lab/bin' } }));
+      await clock.tickAsync(100);
+      const [submission] = slurm.runner.callsOf('sbatch');
+      const { argv = [], options = {} } = submission ?? {};
+
+      expect(options.env).to.deep.include({
+        COLOUR: 'dark green',
+        HUBSPAWNER_ENV_PATH: '/opt/lab/bin',
+        JUPYTERHUB_API_TOKEN: 'secret-token',
+        LC_ALL: 'C',
+        TZ: 'UTC',
+      });
+      expect(options.env?.['PATH']).to.equal(process.env['PATH']);
+      for (const text of [options.input ?? '', argv.join(' ')]) {
+        expect(text).not.to.match(/secret-token|dark green|\/opt\/lab/);
+      }
+      expect(argv.find((word) => word.startsWith('--export='))?.split(/[=,]/)).to.include.members([
+        'COLOUR',
+        'JUPYTERHUB_API_TOKEN',
+        'HUBSPAWNER_ENV_PATH',
+      ]);
+    });
+
+    it('keeps what would change the commands away from them', async () => {
+      begin(create({ environment: { SBATCH_PARTITION: 'short' } }));
+      await clock.tickAsync(100);
+      const env = slurm.runner.callsOf('sbatch')[0]?.options.env ?? {};
+
+      expect(env).not.to.have.property('SBATCH_PARTITION');
+      expect(env['HUBSPAWNER_ENV_SBATCH_PARTITION']).to.equal('short');
+    });
+
+    it('holds nothing of the hub’s own but what is named', async () => {
+      process.env['HUB_CANARY'] = 'yellow';
+      process.env['SQUEUE_STATES'] = 'PENDING';
+      try {
+        const spawner = create({ request: { keepvarsExtra: ['HUB_CANARY'] } });
+        begin(spawner);
+        await clock.tickAsync(3000);
+        expect(slurm.runner.callsOf('squeue')[0]?.options.env).to.have.all.keys(
+          'PATH',
+          'LC_ALL',
+          'TZ',
+        );
+        expect(slurm.runner.callsOf('sbatch')[0]?.options.env).to.include({ HUB_CANARY: 'yellow' });
+        expect(slurm.runner.callsOf('sbatch')[0]?.options.env).not.to.have.property(
+          'SQUEUE_STATES',
+        );
+      } finally {
+        delete process.env['HUB_CANARY'];
+        delete process.env['SQUEUE_STATES'];
+      }
+    });
+
+    it('passes only what keepvars names, and what the report of the port needs', async () => {
+      begin(create({ environment: { A: '1', B: '2' }, request: { keepvars: ['A'] } }));
+      await clock.tickAsync(100);
+      const env = slurm.runner.callsOf('sbatch')[0]?.options.env ?? {};
+
+      expect(env).to.include.keys('A', 'JUPYTERHUB_API_TOKEN', 'JUPYTERHUB_API_URL');
+      expect(env).not.to.have.any.keys('B', 'JUPYTERHUB_USER');
+    });
+  });
+
+  describe('identity and options', () => {
+    it('asks for jobs as the hub, and acts on them as the account of the user', async () => {
+      const { spawner } = await running({}, { user: { name: 'Alice Liddell', account: 'alice' } });
+      const stopped = spawner.stop();
+      await clock.tickAsync(5000);
+      await stopped;
+
+      expect(slurm.runner.callsOf('squeue').map(({ options }) => options.user)).to.satisfy(
+        (users: readonly unknown[]) => users.every((user) => user === undefined),
+      );
+      for (const program of ['sbatch', 'scancel']) {
+        expect(slurm.runner.callsOf(program)[0]?.options.user).to.equal('alice');
+      }
+    });
+
+    it('says that there is no such account', async () => {
+      slurm.fail({ program: 'getent', result: { exitCode: 2 } });
+      const { outcome, settled } = begin(create());
+      await clock.tickAsync(100);
+      await settled;
+
+      expect(String(outcome.error)).to.match(/no account "alice"/);
+    });
+
+    it('talks to the cluster on which the job was put', async () => {
+      slurm = new FakeSlurm({ home: '/home/alice', run: false, clusters: ['a', 'b'] });
+      const { spawner } = await running({ request: { cluster: 'b' } });
+      const stopped = spawner.stop();
+      await clock.tickAsync(5000);
+      await stopped;
+
+      expect(slurm.jobs[0]?.cluster).to.equal('b');
+      for (const program of ['sbatch', 'squeue', 'scancel']) {
+        expect(slurm.runner.callsOf(program)[0]?.argv).to.include('--clusters=b');
+      }
+    });
+
+    for (const [what, options, path] of [
+      ['a template that is none', { script: '#!/bin/sh\n{{#a}}' }, 'script'],
+      ['a name that no template knows', { script: '#!/bin/sh\n{{memmory}}' }, 'script'],
+      [
+        'a command with a name that it can not have',
+        { commands: { query: ['q', '{{jobId}}'] } },
+        'commands.query[1]',
+      ],
+      ['a value in quotes', { script: '#!/bin/sh\necho "{{homedir}}"\n' }, 'script'],
+      ['a callback with a port', { port: 80 }, 'port'],
+      ['a fixed endpoint without one', { endpoint: 'fixed' }, 'port'],
+    ] as const) {
+      it(`refuses ${what} when it is made`, () => {
+        expect(() => create(options))
+          .to.throw(OptionsError)
+          .with.property('path', path);
+      });
+    }
+
+    it('lets every part of the scheduler be replaced', async () => {
+      const spawner = create({
+        script: '#!/bin/sh\n#SBATCH --partition=site\n{{cmd}}\n',
+        commands: { submit: ['/opt/slurm/bin/sbatch', '--parsable', '--export={{exportNames}}'] },
+        states: { SITE_STATE: { state: 'suspended' } },
+      });
+      begin(spawner);
+      await clock.tickAsync(100);
+      const [call] = slurm.runner.callsOf('sbatch');
+
+      expect(call?.argv[0]).to.equal('/opt/slurm/bin/sbatch');
+      expect(call?.options.input).to.match(/^#!\/bin\/sh\n#SBATCH --partition=site\n/);
+    });
+  });
+});
+
+async function expectRejection(promise: Promise<unknown>, type: new (...args: never[]) => Error) {
+  let error: unknown;
+  try {
+    await promise;
+  } catch (caught) {
+    error = caught;
+  }
+  expect(error).to.be.instanceOf(type);
+}
