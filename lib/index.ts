@@ -1,3 +1,5 @@
+export type { JobEnd } from './batch/exit.ts';
+export { exitOfJob } from './batch/exit.ts';
 export type {
   AccountingSource,
   JobState,
@@ -50,8 +52,10 @@ export type {
   SpawnerOptions,
 } from './generated/options.ts';
 export { LocalProcessSpawner } from './local/spawner.ts';
+export type { Log } from './log.ts';
 export type { OptionsSchema } from './options.ts';
 export type { ProgressEvent } from './progress.ts';
+export { directiveValue } from './quote.ts';
 export type { LocalRunnerOptions } from './runners/local.ts';
 export { LocalRunner } from './runners/local.ts';
 export type { CommandResult, CommandRunner, RunOptions } from './runners/runner.ts';

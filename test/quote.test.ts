@@ -108,14 +108,19 @@ describe('shellWord', () => {
     });
   }
 
-  it('begins no line with text of its own, and has no CR before LF', () => {
+  it('has no line that could be a directive, and no CR before LF', () => {
     fc.assert(
       fc.property(hostile, (text) => {
         const [, ...continued] = shellWord(text).split('\n');
-        expect(continued.filter((line) => !line.startsWith("''"))).to.deep.equal([]);
+        expect(continued.filter((line) => /^\s*#/.test(line))).to.deep.equal([]);
         expect(shellWord(text)).not.to.include('\r\n');
       }),
     );
+  });
+
+  it('leaves all other lines as they are, for people to read', () => {
+    expect(shellWord('if a; then\n  b # c\n\nfi\n')).to.equal("'if a; then\n  b # c\n\nfi\n'");
+    expect(shellWord('a\n#PBS\n\t #$ b\nc')).to.equal("'a\n''#PBS\n''\t #$ b\nc'");
   });
 });
 

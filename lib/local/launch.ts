@@ -1,7 +1,6 @@
-import type { ChildProcessByStdio } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { OptionsError, StartError } from '../errors.ts';
 import { explain } from '../runners/local-failure.ts';
@@ -17,8 +16,12 @@ export interface Launch {
   readonly logFile: string;
 }
 
-/** The process of a server, or of the shell that is about to become it. */
-export type ServerProcess = ChildProcessByStdio<null, Readable, Readable>;
+/** A process that is, or is about to become, a server. */
+export interface Launched {
+  readonly process: ChildProcess;
+  /** What it said before it became the server: its standard output, and standard error. */
+  readonly said: Promise<readonly [string, string]>;
+}
 
 /**
  * What is done in the server's place, as its account, before it: $1 is the home directory, $2 the
@@ -69,12 +72,11 @@ const setByShells = ['_', 'PWD', 'OLDPWD', 'SHLVL'];
  * entered, only as the server's account: what a person has put there, a symbolic link say, can't
  * make the hub write elsewhere, and a home directory that root may not enter (NFS) is no hindrance.
  *
- * @throws OptionsError if an environment variable can't be passed on
+ * @throws OptionsError if env can't tell the name of the program from a variable
  * @throws CommandError if no process could be started
  */
-export async function launch(server: Launch): Promise<ServerProcess> {
+export async function launch(server: Launch): Promise<Launched> {
   const { account, argv, environment, logFile } = server;
-  checkEnvironment(environment);
   const [program = ''] = argv;
   if (program.includes('=')) {
     throw new OptionsError('cmd[0]', "a program without '=' in its name");
@@ -103,7 +105,8 @@ export async function launch(server: Launch): Promise<ServerProcess> {
     });
     child.unref();
     await once(child, 'spawn');
-    return child;
+    // Read from now on: Node throws away what nobody reads when the process ends.
+    return { process: child, said: Promise.all([text(child.stdout), text(child.stderr)]) };
   } catch (error) {
     throw await explain(error, first, { cwd: '/' });
   }
@@ -114,10 +117,10 @@ export async function launch(server: Launch): Promise<ServerProcess> {
  *
  * @throws StartError if that has failed
  */
-export async function launched(process: ServerProcess, server: Launch): Promise<void> {
-  const [steps, said] = await Promise.all([text(process.stdout), text(process.stderr)]);
+export async function handedOver({ said }: Launched, server: Launch): Promise<void> {
+  const [steps, errors] = await said;
   const { account, argv, environment, logFile } = server;
-  const reason = said.trim().replaceAll(/^hubspawner: /gm, '');
+  const reason = errors.trim().replaceAll(/^hubspawner: /gm, '');
   switch (steps.trim().split('\n').at(-1)) {
     case 'launched':
       return;
@@ -138,14 +141,5 @@ export async function launched(process: ServerProcess, server: Launch): Promise<
       throw new StartError(
         `The server could not be launched as the account '${account.name}': ${reason}`,
       );
-  }
-}
-
-/** Node would say the value. */
-function checkEnvironment(environment: Readonly<Record<string, unknown>>): void {
-  for (const [name, value] of Object.entries(environment)) {
-    if (typeof value !== 'string' || value.includes('\0')) {
-      throw new OptionsError(`environment.${name}`, 'a text without NUL characters');
-    }
   }
 }

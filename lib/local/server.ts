@@ -1,8 +1,8 @@
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { StartError, StopError } from '../errors.ts';
 import type { ExitStatus } from '../events.ts';
 import { sleep } from '../sleep.ts';
-import type { ServerProcess } from './launch.ts';
 import type { ProcessIdentity, ProcessStatus, ProcessTable } from './process.ts';
 import { signalGroup } from './process.ts';
 
@@ -16,10 +16,10 @@ const interval = 25;
 export class LocalServer {
   #identity: ProcessIdentity;
   readonly #processes: ProcessTable;
-  readonly #child: ServerProcess | undefined;
+  readonly #child: ChildProcess | undefined;
 
   /** @param child where it was started by this process, which then knows how it ended */
-  constructor(identity: ProcessIdentity, processes: ProcessTable, child?: ServerProcess) {
+  constructor(identity: ProcessIdentity, processes: ProcessTable, child?: ChildProcess) {
     this.#identity = identity;
     this.#processes = processes;
     this.#child = child;
@@ -154,7 +154,7 @@ export class LocalServer {
   }
 }
 
-function hasEnded(child: ServerProcess): boolean {
+function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
 }
 

@@ -11,7 +11,7 @@ import type { Json } from '../state.ts';
 import type { Account } from './account.ts';
 import { findAccount } from './account.ts';
 import type { Launch } from './launch.ts';
-import { launch, launched } from './launch.ts';
+import { handedOver, launch } from './launch.ts';
 import { endOfLog, logFile } from './log-file.ts';
 import { reservePort } from './port.ts';
 import type { ProcessIdentity, ProcessTable } from './process.ts';
@@ -120,6 +120,7 @@ export class LocalProcessSpawner extends Spawner<LocalProcessOptions> {
     this.#server = new LocalServer(identity, this.#processes);
   }
 
+  /** Forgets the process. */
   protected override clearFields(): void {
     this.#server = undefined;
     this.#port = undefined;
@@ -172,17 +173,17 @@ export class LocalProcessSpawner extends Spawner<LocalProcessOptions> {
     };
     throwIfAborted(signal);
     start.report(20, `Starting ${plan.argv[0]} as the account ${account.name}`);
-    const child = await launch(plan);
-    const server = new LocalServer({ pid: child.pid ?? 0, started: '' }, this.#processes, child);
+    const launched = await launch(plan);
+    const { process } = launched;
+    const identity = { pid: process.pid ?? 0, started: '' };
+    const server = new LocalServer(identity, this.#processes, process);
     this.#server = server;
-    child.once('exit', () => {
-      if (this.#server === server && !this.#atWork) {
-        void this.poll();
-      }
+    process.once('exit', () => {
+      void this.poll();
     });
     await server.identify();
     const address = this.setAddress(reachable[ip] ?? ip, port);
-    await unlessAborted(signal, () => launched(child, plan));
+    await unlessAborted(signal, () => handedOver(launched, plan));
     const { pid } = server.identity;
     this.log('server of %s: process %d', this.context.user.name, pid);
     this.announce('submitted', { id: String(pid) });

@@ -21,6 +21,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { endpointHandler } from '../../lib/endpoint/handler.ts';
 import { callbackWrapper, portPlaceholders } from '../../lib/endpoint/wrapper.ts';
+import { shellWord } from '../../lib/quote.ts';
 
 const token = 'secret-0123456789abcdef';
 const interpreters = ['python3', 'node', 'perl'] as const;
@@ -288,6 +289,10 @@ printf '%s' "$HUBSPAWNER_PORT $# $1 $2"
     });
 
     it(`says in ${shell} what is wrong with the environment`, async () => {
+      const { JUPYTERHUB_API_TOKEN: _, ...tokenless } = env('python3', 'http://127.0.0.1:9');
+      const unset = await run([shellPath, '-c', script], tokenless);
+      expect(unset.code).to.equal(1);
+      expect(unset.stderr).to.match(/^hubspawner: JUPYTERHUB_API_TOKEN is not set.*\n$/);
       const cases: [Record<string, string>, RegExp][] = [
         [{ JUPYTERHUB_API_URL: '' }, /JUPYTERHUB_API_URL must be/],
         [{ JUPYTERHUB_API_URL: 'http+unix://hub' }, /JUPYTERHUB_API_URL must be/],
@@ -343,8 +348,9 @@ printf '%s' "$HUBSPAWNER_PORT $# $1 $2"
     expect(ports).to.have.length(3);
   });
 
-  it('has no line that a scheduler would take for one of its directives', () => {
-    expect(callbackWrapper + portPlaceholders).not.to.match(/^\s*#/m);
+  it('stands in a job script as it is, for people to read', () => {
+    const text = callbackWrapper + portPlaceholders;
+    expect(shellWord(text)).to.equal(`'${text}'`);
   });
 
   describe('over https', () => {

@@ -18,7 +18,7 @@ export function sbatchOptionsIn(script: string): readonly string[] {
 
 /** The lines that some other reader could take for options: of other schedulers, or further down. */
 export function strayDirectivesIn(script: string): readonly string[] {
-  const lines = script.split(/[\n\r\v\f\u0085\u2028\u2029]/);
+  const lines = script.split('\n');
   const first = lines.findIndex((line) => /^\s*[^\s#]/.test(line));
   return lines.filter(
     (line, index) =>
@@ -30,16 +30,21 @@ export function strayDirectivesIn(script: string): readonly string[] {
 
 function wordsOf(line: string): readonly string[] {
   const words: string[] = [];
-  let rest = line.trimStart();
+  let rest = withoutBlanks(line);
   while (rest !== '' && !rest.startsWith('#')) {
     const [all = '', word] = wordAt(rest);
     if (word === '') {
       break;
     }
     words.push(word);
-    rest = rest.slice(all.length).trimStart();
+    rest = withoutBlanks(rest.slice(all.length));
   }
   return words;
+}
+
+/** The blanks of the C locale: sbatch knows no others. */
+function withoutBlanks(text: string): string {
+  return text.replace(/^[ \t\v\f\r]+/, '');
 }
 
 /** The first word of a text, as it stands there and as it is meant. */

@@ -1,0 +1,34 @@
+/** The error of a class that a call throws or a promise rejects with. Anything else is a failure. */
+type ErrorClass<E extends Error> = abstract new (...args: never[]) => E;
+
+/** What a function throws. */
+export function thrown<E extends Error>(Class: ErrorClass<E>, call: () => unknown): E {
+  let value: unknown;
+  try {
+    value = call();
+  } catch (error) {
+    return checked(Class, error);
+  }
+  throw new Error(`No ${Class.name} was thrown, but this came back: ${String(value)}`);
+}
+
+/** What a promise rejects with. */
+export async function rejected<E extends Error>(
+  Class: ErrorClass<E>,
+  promise: Promise<unknown>,
+): Promise<E> {
+  let value: unknown;
+  try {
+    value = await promise;
+  } catch (error) {
+    return checked(Class, error);
+  }
+  throw new Error(`No ${Class.name} came, but the promise gave ${String(value)}`);
+}
+
+function checked<E extends Error>(Class: ErrorClass<E>, error: unknown): E {
+  if (error instanceof Class) {
+    return error;
+  }
+  throw new Error(`Not a ${Class.name}`, { cause: error });
+}
