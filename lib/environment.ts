@@ -1,11 +1,19 @@
-import type { SpawnerContext } from './context.ts';
+import type { HubFacts, SpawnerContext } from './context.ts';
 import { OptionsError } from './errors.ts';
 import type { SpawnerOptions } from './generated/options.ts';
+import { kindOf } from './options-error.ts';
+import type { Spawner } from './spawner.ts';
 import { parseTemplate, renderArguments } from './template.ts';
 import { bytes } from './units.ts';
 
 /** The path below which a server answers, as in `/user/alice/lab/`; `/` without a hub. */
-export function servicePrefix({ hub, user, serverName = '' }: SpawnerContext): string {
+export function servicePrefix({
+  hub,
+  user,
+  serverName = '',
+}: Pick<SpawnerContext, 'user' | 'serverName'> & {
+  readonly hub?: Pick<HubFacts, 'baseUrl'>;
+}): string {
   if (hub === undefined) {
     return '/';
   }
@@ -35,11 +43,46 @@ export function serverEnvironment(
   };
 }
 
+/**
+ * The option `environment`, with its functions called.
+ *
+ * @throws OptionsError if a function throws, or does not return a text
+ */
+export function chosenEnvironment(spawner: Spawner): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(spawner.options.environment).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? value : textFrom(value, name, spawner),
+    ]),
+  );
+}
+
+function textFrom(make: (spawner: Spawner) => string, name: string, spawner: Spawner): string {
+  const [option, expected] = [`environment.${name}`, 'a function that returns a text without NUL'];
+  let text: unknown;
+  try {
+    text = make(spawner);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const message = `The function of the option ${option} failed: ${why}`;
+    throw new OptionsError(option, expected, message, { cause });
+  }
+  if (typeof text !== 'string' || text.includes('\0')) {
+    throw new OptionsError(
+      option,
+      expected,
+      `The option ${option} must be ${expected}; it has returned ${kindOf(text)}.`,
+    );
+  }
+  return text;
+}
+
 /** The variables of this process that are named and set. */
 export function kept(names: readonly string[]): Record<string, string> {
   const environment: Record<string, string> = {};
   for (const name of names) {
-    const value = process.env[name];
+    // `process.env` has a prototype, whose properties are no variables.
+    const value = Object.hasOwn(process.env, name) ? process.env[name] : undefined;
     if (value !== undefined) {
       environment[name] = value;
     }
@@ -69,8 +112,8 @@ function hubFacts(context: SpawnerContext): Record<string, string> {
       hub.oauth?.clientId ??
       [
         'jupyterhub-user',
-        urlSegment(user.name),
-        ...(serverName === '' ? [] : [urlSegment(serverName)]),
+        percentEncoded(user.name),
+        ...(serverName === '' ? [] : [percentEncoded(serverName)]),
       ].join('-'),
     JUPYTERHUB_OAUTH_CALLBACK_URL: `${prefix}oauth_callback`,
     JUPYTERHUB_OAUTH_SCOPES: accessScopes,
@@ -131,11 +174,17 @@ function text({ user, serverName = '' }: SpawnerContext, option: string, templat
   return rendered;
 }
 
-/** As JupyterHub writes names in URLs: all but letters, digits and `_.-~@` as percent signs. */
+/** As JupyterHub writes names in URLs, where an @ may stand. */
 function urlSegment(name: string): string {
-  return encodeURIComponent(name)
-    .replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
-    .replaceAll('%40', '@');
+  return percentEncoded(name).replaceAll('%40', '@');
+}
+
+/** As JupyterHub writes names in cookies: letters, digits and `_.-~` as they are, and nothing else. */
+function percentEncoded(name: string): string {
+  return encodeURIComponent(name).replace(
+    /[!'()*]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
 }
 
 function urlHost(ip: string): string {

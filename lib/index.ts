@@ -17,6 +17,7 @@ export { BatchSpawner } from './batch/spawner.ts';
 export type { HubFacts, SpawnerContext, SpawnerUser } from './context.ts';
 export type { EndpointHandler, EndpointTarget } from './endpoint/handler.ts';
 export { endpointHandler } from './endpoint/handler.ts';
+export { servicePrefix } from './environment.ts';
 export type {
   CommandFailure,
   SpawnerErrorCode,
