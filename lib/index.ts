@@ -5,6 +5,7 @@ export type {
   JobState,
   JobStatus,
   MarkedJob,
+  MarkedJobs,
   NativeState,
   QueryAnswer,
   Scheduler,

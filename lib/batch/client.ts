@@ -105,10 +105,11 @@ export class JobClient {
         return undefined;
       }
       const { tag, jobName } = facts.mark;
-      return this.#scheduler
-        .parseFind(result.stdout)
+      const { jobs, complete } = this.#scheduler.parseFind(result.stdout);
+      const marked = jobs
         .filter((job) => job.tag === tag || job.jobName === jobName)
         .sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }));
+      return complete || marked.length > 0 ? marked : undefined;
     } catch (error) {
       if (error instanceof CommandError || error instanceof ParseError) {
         return undefined;
@@ -139,38 +140,51 @@ export class JobClient {
   }
 
   async #account(facts: JobFacts): Promise<Account> {
-    const { accounting, patterns, states } = this.#scheduler;
-    const { jobName } = facts.mark;
-    const commands = this.#templates.accounting(facts);
     let alive: JobStatus | undefined;
+    let gone = false;
     let problem: string | undefined;
-    for (const [index, source] of accounting.entries()) {
-      const argv = commands[index] ?? [];
-      try {
-        const result = await this.#run(argv);
-        const failure = failureOf(argv[0] ?? '', result, patterns.outage);
-        if (failure === undefined) {
-          const status = source.parse(result.stdout, { id: facts.jobId ?? '', jobName }, states);
-          if (status?.state === 'ended') {
-            return { kind: 'listed', status };
-          }
-          alive = status ?? alive;
-        } else if (patterns.notFound.test(result.stderr)) {
-          return { kind: 'gone' };
-        } else if (source.absent?.test(result.stderr) !== true) {
-          problem = failure;
-        }
-      } catch (error) {
-        if (!(error instanceof CommandError || error instanceof ParseError)) {
-          throw error;
-        }
-        problem = error.message;
+    for (const [index, argv] of this.#templates.accounting(facts).entries()) {
+      const account = await this.#askSource(index, argv, facts);
+      if (account.kind === 'listed' && account.status.state === 'ended') {
+        return account;
       }
+      alive ??= account.kind === 'listed' ? account.status : undefined;
+      gone ||= account.kind === 'gone';
+      problem ??= account.kind === 'unknown' ? account.problem : undefined;
+    }
+    // What says that there is no such job is the batch system itself; records may be behind.
+    if (gone) {
+      return { kind: 'gone' };
     }
     if (alive !== undefined) {
       return { kind: 'listed', status: alive };
     }
     return problem === undefined ? { kind: 'silent' } : { kind: 'unknown', problem };
+  }
+
+  async #askSource(index: number, argv: readonly string[], facts: JobFacts): Promise<Account> {
+    const { accounting, patterns, states } = this.#scheduler;
+    const source = accounting[index];
+    const job = { id: facts.jobId ?? '', jobName: facts.mark.jobName };
+    try {
+      const result = await this.#run(argv);
+      const failure = failureOf(argv[0] ?? '', result, patterns.outage);
+      if (failure === undefined) {
+        const status = source?.parse(result.stdout, job, states);
+        return status === undefined ? { kind: 'silent' } : { kind: 'listed', status };
+      }
+      if (patterns.notFound.test(result.stderr)) {
+        return { kind: 'gone' };
+      }
+      return source?.absent?.test(result.stderr) === true
+        ? { kind: 'silent' }
+        : { kind: 'unknown', problem: failure };
+    } catch (error) {
+      if (error instanceof CommandError || error instanceof ParseError) {
+        return { kind: 'unknown', problem: error.message };
+      }
+      throw error;
+    }
   }
 
   /** The end of a job's log, without the server's secret; undefined where it can't be read. */

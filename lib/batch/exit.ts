@@ -28,12 +28,14 @@ export interface JobEnd {
 }
 
 /** The end of a job, with a sentence for people. */
-export function exitOfJob({ cause, code, signal, detail }: JobEnd): ExitStatus {
+export function exitOfJob({ cause, code: given, signal, detail }: JobEnd): ExitStatus {
+  // A 0 is no exit code where the job was ended before it had one.
+  const code = given === 0 && cause !== 'completed' ? undefined : given;
   const number = signal ?? (code !== undefined && code > 128 ? code - 128 : undefined);
   const signalName =
     number === undefined ? undefined : (signalNames.get(number) ?? `signal ${number}`);
   const facts = [
-    ...(code === undefined || (code === 0 && cause !== 'completed') ? [] : [`exit code ${code}`]),
+    ...(code === undefined ? [] : [`exit code ${code}`]),
     ...(signalName === undefined ? [] : [signalName]),
     ...(detail === undefined || detail === '' ? [] : [detail]),
   ];

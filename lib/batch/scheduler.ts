@@ -20,7 +20,9 @@ export type JobState =
 
 /** What a batch system says of one job. */
 export interface JobStatus {
+  /** As the submission gave it. */
   readonly id: string;
+  /** What it is doing; `unknown` says nothing. */
   readonly state: JobState;
   /** The state in the batch system's own word. */
   readonly nativeState: string;
@@ -30,7 +32,9 @@ export interface JobStatus {
   readonly hosts?: readonly string[];
   /** How it ended, as far as it is known. */
   readonly exit?: ExitStatus;
+  /** When it was put into the queue. */
   readonly submittedAt?: Date;
+  /** When it began to run, the last time if it was put back into the queue. */
   readonly startedAt?: Date;
   /** When a waiting job is expected to start. */
   readonly estimatedStart?: Date;
@@ -40,6 +44,7 @@ export interface JobStatus {
 
 /** What a native state means. */
 export interface NativeState {
+  /** In our words. */
   readonly state: JobState;
   /** For `ended`: why. */
   readonly cause?: ExitCause;
@@ -50,6 +55,7 @@ export type StateTable = Readonly<Record<string, NativeState>>;
 
 /** The jobs that a query listed. */
 export interface QueryAnswer {
+  /** Those that could be read. */
   readonly jobs: readonly JobStatus[];
   /** Whether all of the output could be read: only then is a job that is not in it not there. */
   readonly complete: boolean;
@@ -57,10 +63,19 @@ export interface QueryAnswer {
 
 /** A job of one account, and what it is marked with. */
 export interface MarkedJob {
+  /** As the submission gave it. */
   readonly id: string;
   /** The comment. */
   readonly tag: string;
+  /** The name of the job. */
   readonly jobName: string;
+}
+
+/** The jobs of one account. */
+export interface MarkedJobs {
+  readonly jobs: readonly MarkedJob[];
+  /** Whether all of the output could be read. */
+  readonly complete: boolean;
 }
 
 /** A command that says how one job ended. */
@@ -129,8 +144,11 @@ export interface Scheduler {
   readonly environment: readonly string[];
   /** Matches names of environment variables that would change what the commands do. */
   readonly ownVariables: RegExp;
+  /** Submit, query, find, cancel and kill. */
   readonly commands: SchedulerCommands;
+  /** For the output of all commands. */
   readonly patterns: SchedulerPatterns;
+  /** All states that its manual names. */
   readonly states: StateTable;
   /**
    * Reads the output of `query`.
@@ -143,7 +161,7 @@ export interface Scheduler {
    *
    * @throws ParseError
    */
-  parseFind(stdout: string): readonly MarkedJob[];
+  parseFind(stdout: string): MarkedJobs;
   /** Asked in turn about a job that has ended, until one of them knows. */
   readonly accounting: readonly AccountingSource[];
 }

@@ -5,7 +5,7 @@ import { sbatchWord } from '../quote.ts';
 import { exitOfJob } from './exit.ts';
 import type {
   JobStatus,
-  MarkedJob,
+  MarkedJobs,
   NativeState,
   QueryAnswer,
   Scheduler,
@@ -163,6 +163,12 @@ export const slurm: Scheduler = {
   parseQuery,
   parseFind,
   accounting: [
+    // First, while it still knows the job: sacct takes 128 off the exit codes above that (143 is
+    // `15:0` there), and has the end of a job only some seconds later.
+    {
+      command: ['scontrol', cluster, '-o', 'show', 'job', '{{jobId}}'],
+      parse: parseScontrol,
+    },
     {
       command: [
         'sacct',
@@ -178,10 +184,6 @@ export const slurm: Scheduler = {
       ],
       absent: /accounting storage is disabled/i,
       parse: parseSacct,
-    },
-    {
-      command: ['scontrol', cluster, '-o', 'show', 'job', '{{jobId}}'],
-      parse: parseScontrol,
     },
   ],
 };
@@ -210,12 +212,10 @@ function parseQuery(stdout: string, table: StateTable): QueryAnswer {
   return { jobs, complete };
 }
 
-function parseFind(stdout: string): readonly MarkedJob[] {
+function parseFind(stdout: string): MarkedJobs {
   const { records, complete } = recordsIn(stdout, 3);
-  if (!complete) {
-    throw new ParseError('The output of squeue is not complete.', stdout);
-  }
-  return records.map(([id = '', tag = '', jobName = '']) => ({ id, tag, jobName }));
+  const jobs = records.map(([id = '', tag = '', jobName = '']) => ({ id, tag, jobName }));
+  return { jobs, complete };
 }
 
 /** Records of squeue; each ends with a separator, so that one which was cut is noticed. */

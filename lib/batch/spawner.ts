@@ -137,6 +137,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     this.#slot.load(job);
   }
 
+  /** Forgets the job. */
   protected override clearFields(): void {
     this.#slot.load(undefined);
     this.#hosts = [];

@@ -1,11 +1,6 @@
 import { expect } from 'chai';
 import sinon from 'sinon';
-import type {
-  ServerAddress,
-  SlurmOptions,
-  SpawnerContext,
-  SpawnerEvents,
-} from '../../lib/index.ts';
+import type { ServerAddress, SlurmOptions, SpawnerContext } from '../../lib/index.ts';
 import {
   AbortError,
   CommandError,
@@ -46,18 +41,11 @@ describe('BatchSpawner', () => {
   /** Records the events of a spawner as `name` or `name:detail`. */
   function recorded(spawner: TestSpawner): string[] {
     const events: string[] = [];
-    const detail: {
-      [E in keyof SpawnerEvents]?: (value: Parameters<SpawnerEvents[E]>[0]) => string;
-    } = {
-      submitted: ({ id }) => id,
-      running: ({ host }) => host,
-      ready: ({ port }) => String(port),
-      exited: ({ cause }) => cause,
-      warning: ({ code }) => code,
-    };
-    for (const event of ['submitted', 'running', 'ready', 'exited', 'warning'] as const) {
-      spawner.on(event, (value: never) => events.push(`${event}:${detail[event]?.(value)}`));
-    }
+    spawner.on('submitted', ({ id }) => events.push(`submitted:${id}`));
+    spawner.on('running', ({ host }) => events.push(`running:${host}`));
+    spawner.on('ready', ({ port }) => events.push(`ready:${port}`));
+    spawner.on('exited', ({ cause }) => events.push(`exited:${cause}`));
+    spawner.on('warning', ({ code }) => events.push(`warning:${code}`));
     return events;
   }
 

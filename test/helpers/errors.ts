@@ -1,7 +1,6 @@
-/** The error of a class that a call throws or a promise rejects with. Anything else is a failure. */
 type ErrorClass<E extends Error> = abstract new (...args: never[]) => E;
 
-/** What a function throws. */
+/** The error of a class that a function throws; anything else is a failure. */
 export function thrown<E extends Error>(Class: ErrorClass<E>, call: () => unknown): E {
   let value: unknown;
   try {
@@ -12,7 +11,7 @@ export function thrown<E extends Error>(Class: ErrorClass<E>, call: () => unknow
   throw new Error(`No ${Class.name} was thrown, but this came back: ${String(value)}`);
 }
 
-/** What a promise rejects with. */
+/** The error of a class that a promise rejects with; anything else is a failure. */
 export async function rejected<E extends Error>(
   Class: ErrorClass<E>,
   promise: Promise<unknown>,
