@@ -32,6 +32,7 @@ export interface HubFacts {
 
 /** What a spawner is given by the hub; everything about the site is in its options instead. */
 export interface SpawnerContext {
+  /** Whose server it is. */
   readonly user: SpawnerUser;
   /** A person may have several servers; '' (the default) is the one without a name. */
   readonly serverName?: string;
@@ -50,21 +51,42 @@ export interface SpawnerContext {
  * @throws OptionsError
  */
 export function checkContext(context: SpawnerContext): SpawnerContext {
-  const { user, serverName = '', hub, apiToken } = context;
-  if (typeof user?.name !== 'string' || user.name === '') {
-    throw new OptionsError('context.user.name', 'a text that is not empty');
+  const { user, serverName = '', hub, apiToken } = context ?? {};
+  if (!isName(user?.name) || user.name === '') {
+    throw new OptionsError('context.user.name', 'a text that is not empty, without NUL characters');
   }
-  if (typeof serverName !== 'string') {
+  if (user.account !== undefined && (!isName(user.account) || user.account === '')) {
+    throw new OptionsError('context.user.account', 'the name of an account');
+  }
+  if (!isName(serverName)) {
     throw new OptionsError('context.serverName', "a text; '' is the server without a name");
   }
-  if (hub !== undefined && !URL.canParse(hub.apiUrl)) {
-    throw new OptionsError('context.hub.apiUrl', 'an absolute URL');
+  if (hub !== undefined && !isWebAddress(hub?.apiUrl)) {
+    throw new OptionsError('context.hub.apiUrl', 'an http or https URL');
   }
-  if (apiToken !== undefined && !/^[\x21-\x7e]+$/.test(apiToken)) {
+  if (hub?.publicUrl !== undefined && !isWebAddress(hub.publicUrl)) {
+    throw new OptionsError('context.hub.publicUrl', 'an http or https URL');
+  }
+  if (apiToken !== undefined && !isToken(apiToken)) {
     throw new OptionsError('context.apiToken', 'printable ASCII without blanks');
   }
   const { apiToken: _, ...rest } = context;
   return Object.freeze(
     Object.defineProperty({ ...rest }, 'apiToken', { value: apiToken, enumerable: false }),
   );
+}
+
+/** Whether it can stand in an environment, and in a URL, where half a surrogate pair can not. */
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && !/[\0\p{Surrogate}]/u.test(value);
+}
+
+function isWebAddress(value: unknown): boolean {
+  return (
+    typeof value === 'string' && URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)
+  );
+}
+
+function isToken(value: unknown): boolean {
+  return typeof value === 'string' && /^[\x21-\x7e]+$/.test(value);
 }

@@ -67,6 +67,10 @@ function textFrom(make: (spawner: Spawner) => string, name: string, spawner: Spa
     const message = `The function of the option ${option} failed: ${why}`;
     throw new OptionsError(option, expected, message, { cause });
   }
+  if (text instanceof Promise) {
+    // It is refused below; that it may fail too is no news.
+    text.catch(() => {});
+  }
   if (typeof text !== 'string' || text.includes('\0')) {
     throw new OptionsError(
       option,

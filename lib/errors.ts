@@ -44,8 +44,8 @@ export class OptionsError extends SpawnerError {
   /** What was expected there, as in `a number of bytes or a text like '4G'`. */
   readonly expected: string;
 
-  constructor(path: string, expected: string, message?: string) {
-    super(message ?? `The option ${path} must be ${expected}.`);
+  constructor(path: string, expected: string, message?: string, options?: SpawnerErrorOptions) {
+    super(message ?? `The option ${path} must be ${expected}.`, options);
     this.path = path;
     this.expected = expected;
   }
@@ -150,7 +150,7 @@ export class StartError extends SpawnerError {
 }
 
 /** The parts of a start that have a time limit of their own. */
-export type StartStep = 'preSpawn' | 'submit' | 'queue' | 'launch' | 'readiness';
+export type StartStep = 'preSpawn' | 'submit' | 'queue' | 'launch' | 'readiness' | 'progressReady';
 
 /** A step of a start took longer than its time limit. What had been started was stopped. */
 export class StartTimeoutError extends SpawnerError {

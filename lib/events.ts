@@ -3,7 +3,9 @@ import type { SpawnerState } from './state.ts';
 
 /** Where a server listens. */
 export interface ServerAddress {
+  /** A name or an address that the hub can reach. */
   readonly host: string;
+  /** 1 to 65535. */
   readonly port: number;
   /** With the path below which the server answers: `http://node01:40123/user/alice/`. */
   readonly url: string;
@@ -26,6 +28,7 @@ export interface ExitStatus {
   readonly code: number | null;
   /** The signal that ended it, as in `SIGKILL`. */
   readonly signal: string | null;
+  /** Why, in words that all kinds of spawners share. */
   readonly cause: ExitCause;
   /** For a person. */
   readonly message: string;
@@ -51,6 +54,7 @@ export interface SpawnerWarning {
     | 'option-unused';
   /** For a person. */
   readonly message: string;
+  /** The error behind it, where there is one. */
   readonly cause?: unknown;
 }
 
@@ -68,5 +72,6 @@ export interface SpawnerEvents {
   ready: (address: ServerAddress) => void;
   /** The server has ended, by itself or by `stop()`. Once for each start. */
   exited: (exit: ExitStatus) => void;
+  /** Something went wrong that the server survives. */
   warning: (warning: SpawnerWarning) => void;
 }

@@ -1,14 +1,21 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import type { AnySchemaObject, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
+import type { AnySchemaObject, ValidateFunction } from 'ajv/dist/2020.js';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { OptionsError } from './errors.ts';
+import { kindOf, optionPath, optionsError } from './options-error.ts';
+import type { Schema } from './schema-reader.ts';
 
-/** The name of a file in schemas/, or a schema of one's own that refers to them by `$ref`. */
+/**
+ * The name of a file in schemas/, or a schema of one's own that refers to them, as in
+ * `{ allOf: [{ $ref: 'spawner.json' }], properties: { image: { type: 'string' } } }`. Options that it
+ * does not name are refused. Values below a `writeOnly: true` are secrets, and are in no error.
+ */
 export type OptionsSchema = string | Readonly<Record<string, unknown>>;
 
 const folder = new URL('../schemas/', import.meta.url);
 
-const validators = new Map<OptionsSchema, ValidateFunction>();
+/** By the name of the schema or its JSON, since a class may make its schema anew at each call. */
+const validators = new Map<string, ValidateFunction>();
 let ajv: Ajv2020 | undefined;
 
 /**
@@ -17,24 +24,27 @@ let ajv: Ajv2020 | undefined;
  * @throws OptionsError that names the first wrong option by its path, and what was expected
  */
 export function checkOptions<O>(schema: OptionsSchema, options: Partial<O>): O {
-  const copy = copyOf(options);
+  const copy = copyOf(options, [], []);
   const validate = validatorOf(schema);
   if (!validate(copy)) {
-    throw optionsError(validate.errors ?? []);
+    throw optionsError(validate.errors ?? [], validate.schema, documentOf);
   }
   // Checked above against the schema from which the type was made.
   return deepFreeze(copy) as O;
 }
 
 function validatorOf(schema: OptionsSchema): ValidateFunction {
-  let validate = validators.get(schema);
+  const key = typeof schema === 'string' ? schema : JSON.stringify(schema);
+  let validate = validators.get(key);
   if (validate === undefined) {
     ajv ??= createAjv();
-    validate = typeof schema === 'string' ? ajv.getSchema(schema) : ajv.compile({ ...schema });
-    if (validate === undefined) {
-      throw new Error(`There is no schema ${String(schema)}.`);
+    const name = typeof schema === 'string' ? schema : `own-${validators.size}.json`;
+    if (typeof schema !== 'string') {
+      const own: AnySchemaObject = JSON.parse(key);
+      ajv.addSchema(own, name);
     }
-    validators.set(schema, validate);
+    validate = ajv.compile({ $ref: name, type: 'object', unevaluatedProperties: false });
+    validators.set(key, validate);
   }
   return validate;
 }
@@ -62,6 +72,11 @@ function createAjv(): Ajv2020 {
   return created;
 }
 
+function documentOf(name: string): Schema | undefined {
+  const schema: unknown = ajv?.getSchema(name)?.schema;
+  return typeof schema === 'object' && schema !== null ? { ...schema } : undefined;
+}
+
 function isRegExp(text: string): boolean {
   try {
     new RegExp(text, 'mu');
@@ -71,19 +86,45 @@ function isRegExp(text: string): boolean {
   }
 }
 
-/** A copy of plain objects and lists, with functions as they are and `undefined` left out. */
-function copyOf(value: unknown): unknown {
-  if (Array.isArray(value)) {
-    return value.map(copyOf);
-  }
+/**
+ * A copy of plain objects and lists, with functions as they are and `undefined` left out.
+ *
+ * @param above the objects that it stands in
+ */
+function copyOf(value: unknown, path: readonly string[], above: readonly object[]): unknown {
   if (typeof value !== 'object' || value === null) {
     return value;
+  }
+  const name = optionPath(path);
+  if (above.includes(value)) {
+    throw new OptionsError(
+      name,
+      'an object that is not part of itself',
+      `The option ${name} is the same object as one that it stands in: such options have no end.`,
+    );
+  }
+  const copy = (inner: unknown, part: string) => copyOf(inner, [...path, part], [...above, value]);
+  if (Array.isArray(value)) {
+    return Array.from(value, (inner: unknown, index) => copy(inner, String(index)));
+  }
+  if (!isPlain(value)) {
+    throw new OptionsError(
+      name,
+      'a plain object, a list, a text, a number, a truth value or a function',
+      `${path.length === 0 ? 'The options are' : `The option ${name} is`} ${kindOf(value)}; options are plain objects, lists, texts, numbers, truth values and functions.`,
+    );
   }
   return Object.fromEntries(
     Object.entries(value)
       .filter(([, inner]) => inner !== undefined)
-      .map(([name, inner]) => [name, copyOf(inner)]),
+      .map(([part, inner]) => [part, copy(inner, part)]),
   );
+}
+
+/** Whether an object is no instance of a class; one of another realm has a prototype of its own. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function deepFreeze(value: unknown): unknown {
@@ -92,118 +133,4 @@ function deepFreeze(value: unknown): unknown {
     Object.freeze(value);
   }
   return value;
-}
-
-/** The error that lies deepest says most: the others only repeat that a branch has failed. */
-function optionsError(errors: readonly ErrorObject[]): OptionsError {
-  const deepest = errors.reduce((a, b) => (depth(b) > depth(a) ? b : a));
-  const alternatives = errors.find(
-    ({ keyword, instancePath }) => keyword === 'anyOf' && instancePath === deepest.instancePath,
-  );
-  if (alternatives !== undefined) {
-    const expected = errors
-      .filter((error) => error.instancePath === deepest.instancePath && error !== alternatives)
-      .filter(({ keyword }) => keyword !== '$ref')
-      .map(expectation);
-    return wrong(pathOf(deepest.instancePath), [...new Set(expected)].join(', or '), deepest.data);
-  }
-  const { keyword, params, instancePath, parentSchema } = deepest;
-  if (keyword === 'unevaluatedProperties' || keyword === 'additionalProperties') {
-    const name = String(params['unevaluatedProperty'] ?? params['additionalProperty']);
-    const path = pathOf(`${instancePath}/${escapePointer(name)}`);
-    const known = Object.keys(parentSchema?.['properties'] ?? {});
-    const hint = known.length === 0 ? '' : ` Known are ${known.sort().join(', ')}.`;
-    return new OptionsError(path, 'left out', `There is no option ${path}.${hint}`);
-  }
-  if (keyword === 'propertyNames') {
-    const name = String(params['propertyName']);
-    return new OptionsError(
-      pathOf(`${instancePath}/${escapePointer(name)}`),
-      'named by letters, digits and _',
-      `The name ${JSON.stringify(name)} in ${pathOf(instancePath)} must consist of letters, digits and _.`,
-    );
-  }
-  return wrong(pathOf(instancePath), expectation(deepest), deepest.data);
-}
-
-/** Options may be secrets: of a value, only numbers, truth values and kinds are told. */
-function wrong(path: string, expected: string, value: unknown): OptionsError {
-  const got =
-    typeof value === 'number' || typeof value === 'boolean'
-      ? String(value)
-      : value === null
-        ? 'null'
-        : Array.isArray(value)
-          ? 'a list'
-          : `${typeof value === 'object' ? 'an' : 'a'} ${typeof value === 'string' ? 'text' : typeof value}`;
-  return new OptionsError(path, expected, `The option ${path} must be ${expected}; it is ${got}.`);
-}
-
-function expectation({ keyword, params, parentSchema, message }: ErrorObject): string {
-  switch (keyword) {
-    case 'type':
-      return kinds(params['type']);
-    case 'enum':
-      return `one of ${(params['allowedValues'] as readonly unknown[]).map((value) => JSON.stringify(value)).join(', ')}`;
-    case 'pattern': {
-      const examples: unknown = parentSchema?.['examples'];
-      const example = Array.isArray(examples) ? `, as in ${JSON.stringify(examples[0])}` : '';
-      return `a text that matches ${params['pattern']}${example}`;
-    }
-    case 'minimum':
-    case 'maximum':
-    case 'exclusiveMinimum':
-      return `a number ${params['comparison']} ${params['limit']}`;
-    case 'minLength':
-      return 'a text that is not empty';
-    case 'minItems':
-      return 'a list that is not empty';
-    case 'uniqueItems':
-      return 'a list without repetitions';
-    case 'required':
-      return `an object with ${params['missingProperty']}`;
-    case 'format':
-      return 'a regular expression';
-    case 'instanceof':
-      return 'a function';
-    default:
-      return message?.replace(/^must be /, '') ?? 'otherwise';
-  }
-}
-
-const kindNames: Readonly<Record<string, string>> = {
-  string: 'a text',
-  integer: 'a whole number',
-  number: 'a number',
-  boolean: 'true or false',
-  array: 'a list',
-  object: 'an object',
-  null: 'null',
-};
-
-function kinds(type: string | readonly string[]): string {
-  return [type]
-    .flat()
-    .map((name) => kindNames[name] ?? name)
-    .join(' or ');
-}
-
-function depth({ instancePath }: ErrorObject): number {
-  return instancePath.split('/').length;
-}
-
-function escapePointer(name: string): string {
-  return name.replaceAll('~', '~0').replaceAll('/', '~1');
-}
-
-/** `/args/2` as `args[2]`. */
-function pathOf(pointer: string): string {
-  const path = pointer
-    .split('/')
-    .slice(1)
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-    .map((part) => (/^[0-9]+$/.test(part) ? `[${part}]` : `.${part}`))
-    .join('')
-    .replace(/^\./, '');
-  return path === '' ? 'options' : path;
 }

@@ -3,7 +3,7 @@ import { EventEmitter } from 'eventemitter3';
 import { firstOf, throwIfAborted, unlessAborted, withSignal } from './abort.ts';
 import type { SpawnerContext } from './context.ts';
 import { checkContext } from './context.ts';
-import { serverEnvironment, servicePrefix } from './environment.ts';
+import { chosenEnvironment, serverEnvironment, servicePrefix } from './environment.ts';
 import { AbortError, StartError, StateError } from './errors.ts';
 import type { ExitStatus, ServerAddress, SpawnerEvents } from './events.ts';
 import type { SpawnerOptions } from './generated/options.ts';
@@ -27,6 +27,12 @@ export interface StopOptions {
   readonly now?: boolean;
 }
 
+/** A start that is under way. */
+interface Starting {
+  readonly abort: (reason: unknown) => void;
+  readonly settled: Promise<void>;
+}
+
 const neverStarted: ExitStatus = {
   code: null,
   signal: null,
@@ -34,10 +40,13 @@ const neverStarted: ExitStatus = {
   message: 'The server has not been started.',
 };
 
-/** How often a server that does not answer yet is asked again, in ms. */
-const readinessInterval = 250;
+/** In ms: the first and the longest pause before a server that does not answer yet is asked again. */
+const readinessPauses = { first: 25, longest: 500 };
 
 const defaultRunner = new LocalRunner();
+
+const noProgress = new ProgressLog();
+noProgress.end();
 
 /**
  * Starts one single-user server, says whether it lives, and stops it.
@@ -50,9 +59,10 @@ const defaultRunner = new LocalRunner();
  * what all kinds of spawners have in common. A class that keeps more than an address gives
  * `saveFields`, `loadFields` and `clearFields` too.
  */
-export abstract class Spawner<
-  O extends SpawnerOptions = SpawnerOptions,
-> extends EventEmitter<SpawnerEvents> {
+export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends EventEmitter<
+  SpawnerEvents,
+  undefined
+> {
   /** The JSON Schema of the options: the name of a file in schemas/, or a schema that refers to them. */
   static get schema(): OptionsSchema {
     return 'spawner.json';
@@ -68,15 +78,14 @@ export abstract class Spawner<
   readonly options: O;
   /** Where commands are run. */
   protected readonly runner: CommandRunner;
+  /** Debug output under `DEBUG=hubspawner:spawner`. It takes no secrets. */
   protected readonly log = createLog('spawner');
 
   readonly #kind: string;
   #address: ServerAddress | undefined;
   #exit: ExitStatus = neverStarted;
-  #progress = new ProgressLog();
-  #starting:
-    | { readonly abort: (reason: unknown) => void; readonly settled: Promise<void> }
-    | undefined;
+  #progress: ProgressLog | undefined;
+  #starting: Starting | undefined;
   #stopping: Promise<void> | undefined;
   #pollTimer: NodeJS.Timeout | undefined;
 
@@ -89,6 +98,8 @@ export abstract class Spawner<
     this.options = checkOptions<O>(new.target.schema, options);
     this.#kind = new.target.kind;
     this.runner = context.runner ?? defaultRunner;
+    // A template that can't be filled in is found here, and not when someone waits for a server.
+    serverEnvironment(this.context, this.options, '');
   }
 
   /**
@@ -179,21 +190,22 @@ export abstract class Spawner<
   /**
    * The environment of the server: names that are kept of the hub's own, what a JupyterHub-like
    * hub tells its servers, limits, and the option `environment`. It holds the server's token.
+   *
+   * @throws OptionsError if a function of the option `environment` throws or returns no text
    */
   environment(): Record<string, string> {
-    const environment = serverEnvironment(this.context, this.options, this.portText());
-    for (const [name, value] of Object.entries(this.options.environment)) {
-      environment[name] = typeof value === 'string' ? value : value(this);
-    }
-    return environment;
+    return {
+      ...serverEnvironment(this.context, this.options, this.portText()),
+      ...chosenEnvironment(this),
+    };
   }
 
   /**
    * Follows the start that is under way, or the last one, from its beginning; ends with it. Any
-   * number of readers may follow at once.
+   * number of readers may follow at once. Before the first start there is nothing to follow.
    */
   progress(): AsyncIterable<ProgressEvent> {
-    return this.#progress.follow();
+    return (this.#progress ?? noProgress).follow();
   }
 
   /**
@@ -204,6 +216,11 @@ export abstract class Spawner<
    */
   acceptPort(_port: number): boolean {
     return false;
+  }
+
+  /** What `JSON.stringify` makes of it: its state. */
+  toJSON(): SpawnerState {
+    return this.getState();
   }
 
   /** How it is printed: never with its context or options. */
@@ -224,6 +241,7 @@ export abstract class Spawner<
   /** Takes over what `saveFields()` gave. Throws a `StateError` where a field is not right. */
   protected loadFields(_fields: Readonly<Record<string, unknown>>): void {}
 
+  /** Forgets all that `saveFields()` gives, and what belongs to it. */
   protected clearFields(): void {}
 
   /** How the server ended; undefined while it lives or may live. */
@@ -232,26 +250,28 @@ export abstract class Spawner<
   }
 
   /**
-   * Emits an event. A listener that throws does no harm to the server: it gives a `warning`.
+   * Emits an event. A listener that throws does no harm to the server, nor does it keep the event
+   * from the listeners after it, as it would in `emit`: it gives a `warning`.
    */
   protected announce<E extends keyof SpawnerEvents>(
     event: E,
     ...details: EventEmitter.EventArgs<SpawnerEvents, E>
   ): void {
-    try {
-      this.emit(event, ...details);
-    } catch (cause) {
-      this.log(
-        'a listener of %s threw: %s',
-        event,
-        cause instanceof Error ? cause.name : 'no Error',
-      );
-      if (event !== 'warning') {
-        this.announce('warning', {
-          code: 'listener-failed',
-          message: `A listener of the event '${event}' threw an error.`,
-          cause,
-        });
+    for (const listener of this.listeners(event)) {
+      // Removes it only if it was added by `once`.
+      this.off(event, listener, undefined, true);
+      try {
+        listener.apply(this, details);
+      } catch (cause) {
+        const name = cause instanceof Error ? cause.name : 'no Error';
+        this.log('a listener of %s threw: %s', event, name);
+        if (event !== 'warning') {
+          this.announce('warning', {
+            code: 'listener-failed',
+            message: `A listener of the event '${event}' threw an error.`,
+            cause,
+          });
+        }
       }
     }
   }
@@ -304,20 +324,18 @@ export abstract class Spawner<
     return withSignal(signal, async (inner, abort) => {
       const progress = new ProgressLog();
       this.#progress = progress;
-      const attempt = this.#attempt(inner, progress, launch);
-      const settled = attempt.then(
-        () => {},
-        () => {},
-      );
+      let settle = () => {};
+      const settled = new Promise<void>((resolve) => {
+        settle = resolve;
+      });
       this.#starting = { abort, settled };
       try {
-        const address = await attempt;
-        this.#starting = undefined;
-        this.#pollRegularly();
-        return address;
+        return await this.#attempt(inner, progress, launch);
       } finally {
         this.#starting = undefined;
+        this.#pollRegularly();
         progress.end();
+        settle();
       }
     });
   }
@@ -344,26 +362,24 @@ export abstract class Spawner<
     };
     try {
       throwIfAborted(signal);
-      if (this.#mayHaveServer() && (await this.poll()) === null) {
+      const unclear = this.#mayHaveServer() && (await this.poll()) === null;
+      // A poll that finds the end of the server still says null, because of this start.
+      if (unclear && this.#mayHaveServer()) {
         throw new StartError(
           'There is a server already, or nothing says that it has ended. Stop it first.',
           { retryable: true },
         );
       }
-      const { preSpawn, progressReady } = this.options.hooks;
+      const { preSpawn } = this.options.hooks;
       if (preSpawn !== undefined) {
         await start.step('preSpawn', this.options.startTimeout, (inner) =>
           unlessAborted(inner, async () => preSpawn(this)),
         );
       }
+      throwIfAborted(signal);
       this.#exit = neverStarted;
       const address = await launch(start);
-      const event: ProgressEvent = {
-        progress: 100,
-        message: `The server is ready at ${address.url}`,
-        outcome: 'ready',
-      };
-      tell(progressReady === undefined ? event : await progressReady(this, event));
+      tell(await this.#readyEvent(start, address));
       this.announce('ready', address);
       return address;
     } catch (error) {
@@ -371,6 +387,37 @@ export abstract class Spawner<
       tell({ progress: 100, message, outcome: 'failed' });
       throw error;
     }
+  }
+
+  /** The server is ready, so that no failure of the hook, nor an abort during it, is one of the start. */
+  async #readyEvent(start: StartScope, { url }: ServerAddress): Promise<ProgressEvent> {
+    const event: ProgressEvent = {
+      progress: 100,
+      message: `The server is ready at ${url}`,
+      outcome: 'ready',
+    };
+    const { progressReady } = this.options.hooks;
+    if (progressReady === undefined) {
+      return event;
+    }
+    try {
+      const made = await start.step('progressReady', this.options.startTimeout, (inner) =>
+        unlessAborted(inner, async () => progressReady(this, event)),
+      );
+      // A hook in JavaScript may return nothing.
+      return made ?? event;
+    } catch (cause) {
+      this.#hookFailed('progressReady', cause);
+      return event;
+    }
+  }
+
+  #hookFailed(hook: 'postStop' | 'progressReady', cause: unknown): void {
+    this.announce('warning', {
+      code: 'hook-failed',
+      message: `The hook ${hook} failed: ${cause instanceof Error ? cause.message : String(cause)}`,
+      cause,
+    });
   }
 
   /**
@@ -389,10 +436,9 @@ export abstract class Spawner<
 
   async #stop(terminate: () => Promise<void>): Promise<void> {
     const starting = this.#starting;
-    if (starting !== undefined) {
-      starting.abort(new AbortError('The server was stopped while it was being started.'));
-      await starting.settled;
-    }
+    starting?.abort(new AbortError('The server was stopped while it was being started.'));
+    // Awaited even if there is none: whoever `terminate` calls has to find a stop under way.
+    await starting?.settled;
     if (this.#mayHaveServer()) {
       await terminate();
     }
@@ -416,11 +462,7 @@ export abstract class Spawner<
       try {
         await postStop(this);
       } catch (cause) {
-        this.announce('warning', {
-          code: 'hook-failed',
-          message: `The hook postStop failed: ${cause instanceof Error ? cause.message : String(cause)}`,
-          cause,
-        });
+        this.#hookFailed('postStop', cause);
       }
     }
   }
@@ -441,13 +483,14 @@ export abstract class Spawner<
       firstOf<ServerAddress>(
         signal,
         async (inner) => {
-          for (;;) {
+          for (let pause = readinessPauses.first; ; ) {
             throwIfAborted(inner);
             const current = address();
             if (await this.answers(current, inner)) {
               return current;
             }
-            await sleep(readinessInterval, inner);
+            await sleep(pause, inner);
+            pause = Math.min(pause * 1.5, readinessPauses.longest);
           }
         },
         untilDeath,
@@ -473,24 +516,28 @@ export abstract class Spawner<
     }
     const timer = setTimeout(
       () => {
-        const again = () => {
+        void this.#pollOnce().then(() => {
           if (this.#pollTimer === timer) {
             this.#pollRegularly();
           }
-        };
-        this.poll().then(again, (cause: unknown) => {
-          this.announce('warning', {
-            code: 'command-failed',
-            message: `The server could not be polled: ${cause instanceof Error ? cause.message : String(cause)}`,
-            cause,
-          });
-          again();
         });
       },
       pollInterval * (0.9 + 0.2 * Math.random()),
     );
     timer.unref();
     this.#pollTimer = timer;
+  }
+
+  async #pollOnce(): Promise<void> {
+    try {
+      await this.poll();
+    } catch (cause) {
+      this.announce('warning', {
+        code: 'command-failed',
+        message: `The server could not be polled: ${cause instanceof Error ? cause.message : String(cause)}`,
+        cause,
+      });
+    }
   }
 }
 

@@ -51,7 +51,8 @@ function timeoutMessage(step: StartStep, timeout: number): string {
   const seconds = `${timeout / 1000} s`;
   switch (step) {
     case 'preSpawn':
-      return `The hook preSpawn took longer than startTimeout (${seconds}).`;
+    case 'progressReady':
+      return `The hook ${step} took longer than startTimeout (${seconds}).`;
     case 'submit':
       return `The submission could not be completed within startTimeout (${seconds}).`;
     case 'queue':

@@ -17,6 +17,7 @@ export interface SpawnerState {
   readonly spawner: string;
   /** Where the server listens, once that is known. */
   readonly host?: string;
+  /** Present where `host` is. */
   readonly port?: number;
   /** What else the kind of spawner needs. */
   readonly [field: string]: Json | undefined;

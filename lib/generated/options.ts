@@ -55,7 +55,7 @@ export interface BatchRequest {
    */
   readonly username?: string;
   /**
-   * The home directory. Default: what the account database says.
+   * The home directory, an absolute path without %, \ and line breaks. Default: what the account database says.
    */
   readonly homedir?: string;
   /**
@@ -242,6 +242,9 @@ export interface BatchOptions extends SpawnerOptions {
    */
   readonly states: {
     readonly [k: string]: {
+      /**
+       * What a job in this state is doing.
+       */
       readonly state: 'pending' | 'held' | 'running' | 'suspended' | 'completing' | 'ended' | 'unknown';
       /**
        * Why a job in this state ended.
@@ -293,6 +296,9 @@ export interface SpawnerOptions {
    * @default `{}`
    */
   readonly environment: {
+    /**
+     * The value of one variable.
+     */
     readonly [k: string]: string | ((spawner: Spawner) => string);
   };
   /**

@@ -13,7 +13,7 @@ const log = createLog('runner');
 
 /** In ms: how long output is waited for that a child of an ended command keeps open. */
 const linger = 250;
-/** In ms: how often is looked whether a process group that was told to end has ended. */
+/** In ms: how often is looked whether something has ended that is waited for. */
 const step = 20;
 
 /** The options of `LocalRunner`. */
@@ -83,9 +83,9 @@ export class LocalRunner implements CommandRunner {
       const first = await firstOf(ended, timeout, signal);
       if (first !== 'done') {
         await this.#endGroup(child.pid);
-        await firstOf(ended, linger);
+        await settled(ended);
       }
-      await firstOf(closed, linger);
+      await settled(closed);
       release(child);
 
       const { exitCode, signalCode } = child;
@@ -216,6 +216,18 @@ function signalGroup(group: number, signal: NodeJS.Signals | 0): boolean {
     return process.kill(-group, signal);
   } catch {
     return false;
+  }
+}
+
+/**
+ * Waits for a promise, no longer than `linger`. It does so in steps, because a process that was too
+ * busy to read takes in what is there between two of them: its own delay must cost no output.
+ */
+async function settled(promise: Promise<unknown>): Promise<void> {
+  for (let left = linger; left > 0; left -= step) {
+    if ((await firstOf(promise, step)) === 'done') {
+      return;
+    }
   }
 }
 

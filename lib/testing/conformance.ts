@@ -10,8 +10,11 @@ import type { ConformanceSubject } from './subject.ts';
 
 /** What is used of a test framework. */
 export interface TestGlobals {
+  /** Declares a group of tests; the time limit of each, in ms, is for vitest. */
   readonly describe: (title: string, body: (this: unknown) => void, timeout?: number) => unknown;
+  /** Declares a test. */
   readonly it: (title: string, body: () => Promise<void>) => unknown;
+  /** Declares what is done after each test of the group. */
   readonly afterEach: (body: () => Promise<void>) => unknown;
 }
 

@@ -3,19 +3,28 @@ import type { CommandResult, CommandRunner, RunOptions } from '../runners/runner
 
 /** A command of a recorded session. */
 export interface RecordedCommand {
+  /** Program and arguments. */
   readonly argv: readonly string[];
   /** The account that it ran as; left out for the runner's own. */
   readonly user?: string;
   /** In ms, for whoever reads the recording: a replay does not wait. */
   readonly duration: number;
   /** What came of it: a result, or why it could not be run. */
-  readonly outcome: CommandResult | { readonly error: string; readonly retryable: boolean };
+  readonly outcome:
+    | CommandResult
+    | {
+        /** The message of the error. */
+        readonly error: string;
+        /** Whether the same call may succeed later. */
+        readonly retryable: boolean;
+      };
 }
 
 /** A session of commands, in the order in which they were begun. JSON. */
 export interface Recording {
   /** Of the format. */
   readonly version: 1;
+  /** The oldest first. */
   readonly commands: readonly RecordedCommand[];
 }
 

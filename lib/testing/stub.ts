@@ -25,7 +25,9 @@ export type StubTable = Readonly<
 
 /** A command that a stub was given. */
 export interface StubCall {
+  /** Program and arguments. */
   readonly argv: readonly string[];
+  /** As they were given. */
   readonly options: RunOptions;
 }
 

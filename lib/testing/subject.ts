@@ -32,5 +32,6 @@ export interface ConformanceSubject {
   createSlow?(context: Partial<SpawnerContext>): Spawner | Promise<Spawner>;
   /** Ends the server that runs, without the spawner. */
   killBehindItsBack(spawner: Spawner): Promise<void>;
+  /** For servers that are slower than the defaults allow. */
   readonly timeouts?: ConformanceTimeouts;
 }

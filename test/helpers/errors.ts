@@ -25,6 +25,20 @@ export async function rejected<E extends Error>(
   throw new Error(`No ${Class.name} came, but the promise gave ${String(value)}`);
 }
 
+/** What promises reject with, during an action and just after it, while nobody waits for them. */
+export async function unhandledDuring(action: () => unknown): Promise<ReadonlySet<unknown>> {
+  const reasons = new Set<unknown>();
+  const listener = (reason: unknown) => reasons.add(reason);
+  process.on('unhandledRejection', listener);
+  try {
+    await action();
+    await new Promise((resolve) => setImmediate(resolve));
+  } finally {
+    process.off('unhandledRejection', listener);
+  }
+  return reasons;
+}
+
 function checked<E extends Error>(Class: ErrorClass<E>, error: unknown): E {
   if (error instanceof Class) {
     return error;

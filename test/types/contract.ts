@@ -12,6 +12,8 @@ import type {
 } from '../../lib/generated/options.ts';
 import type { CommandResult, CommandRunner } from '../../lib/runners/runner.ts';
 import { Spawner } from '../../lib/spawner.ts';
+import type { StartScope } from '../../lib/start.ts';
+import type { Json } from '../../lib/state.ts';
 
 interface OwnOptions extends SpawnerOptions {
   readonly image: string;
@@ -59,3 +61,38 @@ expectTypeOf<{
   run(argv: readonly string[]): Promise<CommandResult>;
 }>().toExtend<CommandRunner>();
 expectTypeOf<CommandRunner | undefined>().toExtend<SpawnerContext['runner']>();
+
+/** What the class does for its subclasses. */
+class HelpedSpawner extends OwnSpawner {
+  static override readonly kind = 'helped';
+  static override readonly schema = { allOf: [{ $ref: 'spawner.json' }] };
+
+  override start(signal?: AbortSignal): Promise<ServerAddress> {
+    return this.runStart(signal, async (start) => {
+      expectTypeOf(start).toEqualTypeOf<StartScope>();
+      const port = await start.step('launch', this.options.startTimeout, async () => 4000);
+      expectTypeOf(port).toBeNumber();
+      // @ts-expect-error there is no such step
+      await start.step('unpack', null, async () => {});
+      this.announce('submitted', { id: '5' });
+      // @ts-expect-error it has no id
+      this.announce('submitted', { cluster: 'a' });
+      return this.setAddress('node1', port);
+    });
+  }
+  override stop(): Promise<void> {
+    // @ts-expect-error an end has a cause
+    void this.ended({ code: 0, signal: null, message: 'It has ended.' });
+    return this.runStop(() =>
+      this.ended({ code: 0, signal: null, cause: 'completed', message: 'It has ended.' }),
+    );
+  }
+  protected override saveFields(): Record<string, Json> {
+    // @ts-expect-error a Map is no JSON
+    const wrong: Record<string, Json> = { jobs: new Map() };
+    return { ...wrong, jobs: ['1', { id: 2 }] };
+  }
+}
+expectTypeOf(new HelpedSpawner({ user: { name: 'ada' } }).options).toEqualTypeOf<OwnOptions>();
+// @ts-expect-error the help is for subclasses
+new HelpedSpawner({ user: { name: 'ada' } }).announce('submitted', { id: '5' });
