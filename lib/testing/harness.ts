@@ -124,7 +124,10 @@ export class Harness {
 
   /** A start that has begun, within its bound. */
   settled<T>(starting: Promise<T>): Promise<T> {
-    return within(this.#start, 'start()', starting);
+    const settled = within(this.#start, 'start()', starting);
+    // A case that fails before it awaits this leaves no unhandled rejection behind.
+    settled.catch(() => {});
+    return settled;
   }
 
   /** Waits until there is a job or process, while the start goes on. */
