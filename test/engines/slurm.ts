@@ -14,6 +14,14 @@ export interface SlurmJob {
   readonly state: string;
 }
 
+/** What kind of cluster is wanted. */
+export interface SlurmKind {
+  /** Whether `sacct` answers (slurmdbd on MariaDB). Default: false. */
+  readonly accounting?: boolean;
+  /** In seconds: how long after its end `squeue` still lists a job, at least. Default: 300. */
+  readonly minJobAge?: number;
+}
+
 // No SQUEUE_* or SLURM_* variable of the caller may change what a command does or prints.
 const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', TZ: 'UTC' };
 
@@ -40,13 +48,15 @@ async function script(name: string, ...args: readonly string[]): Promise<void> {
 
 /**
  * Makes sure that the cluster runs; about 0.3 s, 2 s with accounting, nothing when it does already.
- * A cluster that is not healthy or runs in the other mode is replaced by one without jobs.
+ * A cluster that is not healthy or is of another kind is replaced by one without jobs.
  * Its first job starts 3 s after the submission, later ones within 1 s.
- *
- * @param options.accounting whether `sacct` answers (slurmdbd on MariaDB); default false
  */
-export function startSlurm(options: { readonly accounting?: boolean } = {}): Promise<void> {
-  return script('start', ...(options.accounting ? ['--accounting'] : []));
+export function startSlurm({ accounting = false, minJobAge = 300 }: SlurmKind = {}): Promise<void> {
+  return script(
+    'start',
+    ...(accounting ? ['--accounting'] : []),
+    ...['--min-job-age', String(minJobAge)],
+  );
 }
 
 /** Cancels all jobs and ends every daemon. */
@@ -68,7 +78,7 @@ export const slurmctld = {
   resume: () => script('slurmctld', 'resume'),
 } as const;
 
-/** All jobs that slurmctld remembers: the active ones, and those that ended within 300 s. */
+/** All jobs that slurmctld remembers: the active ones, and for `minJobAge` those that have ended. */
 export async function jobs(): Promise<SlurmJob[]> {
   const output = await run('squeue', '-h', '-a', '-t', 'all', '-o', '%A|%u|%T|%j');
   return output

@@ -2,15 +2,26 @@
 # Starts the test cluster: munged, slurmctld and four slurmds on loopback. Run as root.
 #   start.sh                without accounting
 #   start.sh --accounting   with slurmdbd on a MariaDB of its own, so that sacct answers
-# A healthy cluster of the wanted mode is left as it is, with its jobs. In any other case what is
+#   start.sh --min-job-age SECONDS   squeue forgets jobs that long after their end; default 300
+# A healthy cluster of the wanted kind is left as it is, with its jobs. In any other case what is
 # left of an earlier one is stopped, and the new cluster knows no jobs.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/common.sh"
 
 accounting=no
-[ "${1:-}" != --accounting ] || accounting=yes
 config=$(cat "$here/slurm.conf")
+while [ $# -gt 0 ]; do
+  case $1 in
+    --accounting) accounting=yes ;;
+    --min-job-age)
+      config=${config/MinJobAge=300/MinJobAge=$2}
+      shift
+      ;;
+    *) fail "start.sh does not know $1." ;;
+  esac
+  shift
+done
 if [ $accounting = yes ]; then
   config+=$'\nAccountingStorageType=accounting_storage/slurmdbd\nAccountingStorageHost=localhost'
 fi
