@@ -1,5 +1,10 @@
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { throwIfAborted } from './abort.ts';
+import { sleep } from './sleep.ts';
+
+/** In ms: the first and the longest pause before a server that does not answer yet is asked again. */
+const pauses = { first: 25, longest: 500 };
 
 /** How `answersHttp` asks. */
 export interface AnswersHttpOptions {
@@ -55,4 +60,15 @@ export async function answersHttp(
     request.on('close', no);
     request.end();
   });
+}
+
+/** Asks until the answer is yes, ever more rarely. Throws when the signal is aborted. */
+export async function untilTrue(ask: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
+  for (let pause = pauses.first; ; pause = Math.min(pause * 1.5, pauses.longest)) {
+    throwIfAborted(signal);
+    if (await ask()) {
+      return;
+    }
+    await sleep(pause, signal);
+  }
 }

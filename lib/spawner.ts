@@ -1,21 +1,22 @@
 import { inspect } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
 import { firstOf, throwIfAborted, unlessAborted, withSignal } from './abort.ts';
+import { addressIn, serverAddress } from './address.ts';
 import type { SpawnerContext } from './context.ts';
 import { checkContext } from './context.ts';
-import { chosenEnvironment, serverEnvironment, servicePrefix } from './environment.ts';
+import { chosenEnvironment, serverEnvironment } from './environment.ts';
 import { AbortError, StartError, StateError } from './errors.ts';
 import type { ExitStatus, ServerAddress, SpawnerEvents } from './events.ts';
 import type { SpawnerOptions } from './generated/options.ts';
 import { createLog } from './log.ts';
 import type { OptionsSchema } from './options.ts';
 import { checkOptions } from './options.ts';
+import { Poller } from './poller.ts';
 import type { ProgressEvent } from './progress.ts';
 import { ProgressLog } from './progress.ts';
-import { answersHttp } from './readiness.ts';
+import { answersHttp, untilTrue } from './readiness.ts';
 import { LocalRunner } from './runners/local.ts';
 import type { CommandRunner } from './runners/runner.ts';
-import { sleep } from './sleep.ts';
 import type { StartScope } from './start.ts';
 import { runStep } from './start.ts';
 import type { Json, SpawnerState } from './state.ts';
@@ -39,9 +40,6 @@ const neverStarted: ExitStatus = {
   cause: 'unknown',
   message: 'The server has not been started.',
 };
-
-/** In ms: the first and the longest pause before a server that does not answer yet is asked again. */
-const readinessPauses = { first: 25, longest: 500 };
 
 const defaultRunner = new LocalRunner();
 
@@ -87,7 +85,7 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
   #progress: ProgressLog | undefined;
   #starting: Starting | undefined;
   #stopping: Promise<void> | undefined;
-  #pollTimer: NodeJS.Timeout | undefined;
+  readonly #poller: Poller;
 
   /**
    * @throws OptionsError if the context or an option is not what it must be
@@ -98,6 +96,11 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
     this.options = checkOptions<O>(new.target.schema, options);
     this.#kind = new.target.kind;
     this.runner = context.runner ?? defaultRunner;
+    this.#poller = new Poller(
+      this.options.pollInterval,
+      () => this.#mayHaveServer(),
+      () => this.#pollOnce(),
+    );
     // A template that can't be filled in is found here, and not when someone waits for a server.
     serverEnvironment(this.context, this.options, '');
   }
@@ -176,12 +179,12 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
         ? error
         : new StateError('The saved state can not be read.', { cause: error });
     }
-    this.#pollRegularly();
+    this.#poller.restart();
   }
 
   /** Forgets the server, without stopping it. */
   clearState(): void {
-    clearTimeout(this.#pollTimer);
+    this.#poller.stop();
     this.#address = undefined;
     this.#exit = neverStarted;
     this.clearFields();
@@ -333,7 +336,7 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
         return await this.#attempt(inner, progress, launch);
       } finally {
         this.#starting = undefined;
-        this.#pollRegularly();
+        this.#poller.restart();
         progress.end();
         settle();
       }
@@ -470,28 +473,21 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
   /**
    * Waits until the server answers, within `httpTimeout`.
    *
-   * @param address where it listens, asked before each try
+   * @param address where it listens
    * @param untilDeath rejects when the server has ended; is told to end by its signal
    */
   protected async waitUntilReady(
     start: StartScope,
-    address: () => ServerAddress,
+    address: ServerAddress,
     untilDeath: (signal: AbortSignal) => Promise<never>,
   ): Promise<ServerAddress> {
-    start.report(80, `The server listens at ${address().url}; waiting for its first answer`);
+    start.report(80, `The server listens at ${address.url}; waiting for its first answer`);
     return start.step('readiness', this.options.httpTimeout, (signal) =>
       firstOf<ServerAddress>(
         signal,
         async (inner) => {
-          for (let pause = readinessPauses.first; ; ) {
-            throwIfAborted(inner);
-            const current = address();
-            if (await this.answers(current, inner)) {
-              return current;
-            }
-            await sleep(pause, inner);
-            pause = Math.min(pause * 1.5, readinessPauses.longest);
-          }
+          await untilTrue(() => this.answers(address, inner), inner);
+          return address;
         },
         untilDeath,
       ),
@@ -507,27 +503,6 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
     return this.#address !== undefined || Object.keys(this.saveFields()).length > 0;
   }
 
-  /** Asks again and again, spread in time, so that the end of the server is noticed. */
-  #pollRegularly(): void {
-    clearTimeout(this.#pollTimer);
-    const { pollInterval } = this.options;
-    if (pollInterval === 0 || !this.#mayHaveServer()) {
-      return;
-    }
-    const timer = setTimeout(
-      () => {
-        void this.#pollOnce().then(() => {
-          if (this.#pollTimer === timer) {
-            this.#pollRegularly();
-          }
-        });
-      },
-      pollInterval * (0.9 + 0.2 * Math.random()),
-    );
-    timer.unref();
-    this.#pollTimer = timer;
-  }
-
   async #pollOnce(): Promise<void> {
     try {
       await this.poll();
@@ -539,27 +514,4 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
       });
     }
   }
-}
-
-function addressIn(
-  fields: Readonly<Record<string, unknown>>,
-  context: SpawnerContext,
-): ServerAddress | undefined {
-  const { host, port } = fields;
-  if (host === undefined && port === undefined) {
-    return undefined;
-  }
-  if (typeof host !== 'string' || host === '' || typeof port !== 'number' || !isPort(port)) {
-    throw new StateError('The host or the port of the saved state can not be read.');
-  }
-  return serverAddress(context, host, port);
-}
-
-function serverAddress(context: SpawnerContext, host: string, port: number): ServerAddress {
-  const authority = host.includes(':') ? `[${host}]` : host;
-  return { host, port, url: `http://${authority}:${port}${servicePrefix(context)}` };
-}
-
-function isPort(port: number): boolean {
-  return Number.isInteger(port) && port >= 1 && port <= 65535;
 }

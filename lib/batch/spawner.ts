@@ -189,11 +189,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
         this.#untilAddress(signal, logFile),
       );
       if (address !== undefined) {
-        return this.waitUntilReady(
-          start,
-          () => address,
-          (signal) => this.#untilDeath(signal, logFile),
-        );
+        return this.waitUntilReady(start, address, (signal) => this.#untilDeath(signal, logFile));
       }
       start.report(20, 'The job was put back into the queue');
     }

@@ -148,14 +148,10 @@ export class LocalProcessSpawner extends Spawner<LocalProcessOptions> {
       this.options.startTimeout,
       (signal) => this.#launch(start, port, signal),
     );
-    const ready = await this.waitUntilReady(
-      start,
-      () => address,
-      async (signal) => {
-        await server.untilEnd(signal);
-        throw await this.#endedEarly(server, plan);
-      },
-    );
+    const ready = await this.waitUntilReady(start, address, async (signal) => {
+      await server.untilEnd(signal);
+      throw await this.#endedEarly(server, plan);
+    });
     if (server.exit !== undefined) {
       throw await this.#endedEarly(server, plan);
     }

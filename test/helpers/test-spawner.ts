@@ -106,14 +106,10 @@ export class TestSpawner extends Spawner<SpawnerOptions> {
         );
         this.announce('running', { host: 'node1' });
         const address = this.setAddress('node1', 4000);
-        return await this.waitUntilReady(
-          start,
-          () => address,
-          async (inner) => {
-            const exit = await unlessAborted(inner, () => this.machine.untilEnd(id));
-            throw new StartError(exit.message, { exit });
-          },
-        );
+        return await this.waitUntilReady(start, address, async (inner) => {
+          const exit = await unlessAborted(inner, () => this.machine.untilEnd(id));
+          throw new StartError(exit.message, { exit });
+        });
       } catch (error) {
         this.machine.end(cancelled, id);
         await this.ended(this.machine.exitOf(id) ?? cancelled);

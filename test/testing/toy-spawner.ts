@@ -69,8 +69,7 @@ export class ToySpawner extends Spawner<SpawnerOptions> {
         server.listen(0, '127.0.0.1');
         await once(server, 'listening');
         this.announce('running', { host: '127.0.0.1' });
-        this.setAddress('127.0.0.1', (server.address() as AddressInfo).port);
-        const address = () => this.address ?? { host: '', port: 0, url: '' };
+        const address = this.setAddress('127.0.0.1', (server.address() as AddressInfo).port);
         return await this.waitUntilReady(start, address, (inner) => death(process, inner));
       } catch (error) {
         await kill(id);

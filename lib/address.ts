@@ -1,0 +1,33 @@
+import type { SpawnerContext } from './context.ts';
+import { servicePrefix } from './environment.ts';
+import { StateError } from './errors.ts';
+import type { ServerAddress } from './events.ts';
+
+/** The address of a server that listens there. */
+export function serverAddress(context: SpawnerContext, host: string, port: number): ServerAddress {
+  const authority = host.includes(':') ? `[${host}]` : host;
+  return { host, port, url: `http://${authority}:${port}${servicePrefix(context)}` };
+}
+
+/**
+ * The address in a saved state; undefined where there is none.
+ *
+ * @throws StateError
+ */
+export function addressIn(
+  fields: Readonly<Record<string, unknown>>,
+  context: SpawnerContext,
+): ServerAddress | undefined {
+  const { host, port } = fields;
+  if (host === undefined && port === undefined) {
+    return undefined;
+  }
+  if (typeof host !== 'string' || host === '' || typeof port !== 'number' || !isPort(port)) {
+    throw new StateError('The host or the port of the saved state can not be read.');
+  }
+  return serverAddress(context, host, port);
+}
+
+function isPort(port: number): boolean {
+  return Number.isInteger(port) && port >= 1 && port <= 65535;
+}
