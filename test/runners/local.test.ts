@@ -8,6 +8,7 @@ import fc from 'fast-check';
 import { AbortError, CommandError, OptionsError } from '../../lib/errors.ts';
 import { LocalRunner } from '../../lib/runners/local.ts';
 import type { RunOptions } from '../../lib/runners/runner.ts';
+import { sleep } from '../../lib/sleep.ts';
 
 const runner = new LocalRunner({ killDelay: 100 });
 const me = userInfo().username;
@@ -165,6 +166,15 @@ describe('LocalRunner', () => {
       const { exitCode, timedOut } = await sh('sleep 0.05', { timeout: Number.POSITIVE_INFINITY });
       assert.deepEqual([exitCode, timedOut], [0, false]);
     });
+  });
+
+  it('keeps output that came while this process was busy', async () => {
+    const running = runner.run(['sh', '-c', '(sleep 0.1; echo late) &']);
+    await sleep(60);
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const end = performance.now() + 500; performance.now() < end; );
+
+    assert.equal((await running).stdout, 'late\n');
   });
 
   it('does not wait for the output of a child that the command left behind', async () => {
