@@ -18,6 +18,7 @@ const sentences: Readonly<Record<ExitCause, string>> = {
 
 /** What a batch system knows of the end of a job. */
 export interface JobEnd {
+  /** Why it ended. */
   readonly cause: ExitCause;
   /** The exit code of the job script; 128 + n says that signal n ended what it ran last. */
   readonly code?: number | undefined;

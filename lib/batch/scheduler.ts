@@ -73,6 +73,7 @@ export interface MarkedJob {
 
 /** The jobs of one account. */
 export interface MarkedJobs {
+  /** Those that could be read. */
   readonly jobs: readonly MarkedJob[];
   /** Whether all of the output could be read. */
   readonly complete: boolean;

@@ -400,6 +400,18 @@ describe('BatchSpawner', () => {
       expect(spawner.getState()).to.include({ jobId: aliveJobs()[0]?.id });
     });
 
+    it('cancels the job of an earlier try that comes to light late', async () => {
+      slurm.fail({ program: 'sbatch', result: 'hang', effect: 'happens' });
+      slurm.fail({ program: 'squeue', result: { stdout: '' }, times: 2 });
+      const spawner = create();
+      begin(spawner);
+      await clock.tickAsync(60_000 + 12_000);
+
+      expect(slurm.jobs).to.have.length(2);
+      expect(aliveJobs().map(({ id }) => id)).to.deep.equal(['1002']);
+      expect(spawner.getState()).to.include({ jobId: '1002' });
+    });
+
     it('says what was printed where no job can be found', async () => {
       slurm.fail({ program: 'sbatch', result: { stdout: 'sbatch: lua: hello\n' } });
       const { outcome, settled } = begin(create());
@@ -460,6 +472,23 @@ describe('BatchSpawner', () => {
       expect(outcome.error).to.be.instanceOf(AbortError);
       expect(slurm.jobs).to.have.length(1);
       expect(aliveJobs()).to.deep.equal([]);
+    });
+
+    it('of a submission that has made no job ends when that is certain', async () => {
+      slurm.fail({ program: 'sbatch', result: 'hang' });
+      const controller = new AbortController();
+      const spawner = create();
+      const { outcome, settled } = begin(spawner, controller.signal);
+      await clock.tickAsync(1000);
+      controller.abort();
+      await clock.tickAsync(60_000);
+      expect(outcome).to.deep.equal({});
+      await clock.tickAsync(10_000);
+      await settled;
+
+      expect(outcome.error).to.be.instanceOf(AbortError);
+      expect(slurm.jobs).to.deep.equal([]);
+      expect(spawner.getState()).to.deep.equal({ version: 1, spawner: 'slurm' });
     });
 
     it('is what stop() does to a start', async () => {
@@ -622,6 +651,38 @@ describe('BatchSpawner', () => {
         expect(await spawner.poll()).to.equal(null);
       });
     }
+
+    it('asks about few jobs at once where many have ended', async () => {
+      const spawners = await Promise.all(
+        Array.from({ length: 20 }, async () => {
+          const spawner = create();
+          begin(spawner);
+          await clock.tickAsync(100);
+          return spawner;
+        }),
+      );
+      for (const { id } of slurm.jobs) {
+        slurm.setState(id, 'RUNNING');
+        await slurm.endJob(id);
+      }
+      const { runner } = slurm;
+      const run = runner.run.bind(runner);
+      let asking = 0;
+      let most = 0;
+      sinon.stub(runner, 'run').callsFake(async (argv, options) => {
+        const counts = argv[0] === 'scontrol';
+        asking += counts ? 1 : 0;
+        most = Math.max(most, asking);
+        const result = await run(argv, options);
+        asking -= counts ? 1 : 0;
+        return result;
+      });
+      await clock.tickAsync(3000);
+      const exits = await Promise.all(spawners.map((spawner) => spawner.poll()));
+
+      expect(exits.map((exit) => exit?.cause)).to.deep.equal(Array(20).fill('completed'));
+      expect(most).to.equal(8);
+    });
 
     it('is one command for 1,000 spawners', async () => {
       const spawners = Array.from({ length: 1000 }, (_, index) => {

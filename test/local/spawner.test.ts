@@ -450,7 +450,11 @@ describe('LocalProcessSpawner', function () {
       const output = execFileSync(
         process.execPath,
         ['--import', 'tsx', '--input-type=module', '-e', hub, JSON.stringify([context, options])],
-        { encoding: 'utf8', env: { PATH: process.env['PATH'] }, timeout: 8000 },
+        {
+          encoding: 'utf8',
+          env: { PATH: process.env['PATH'], NODE_V8_COVERAGE: '' },
+          timeout: 8000,
+        },
       );
       const spawner = create();
       spawner.loadState(JSON.parse(output));
