@@ -125,7 +125,7 @@ describe('Options', () => {
   }
 
   const requests: Readonly<Record<string, readonly unknown[]>> = {
-    memory: ['4G', '512M', '4g', '4GB', '1.5G', '1024'],
+    memory: ['4G', '512M', '4g', '4GB', '1024'],
     runtime: ['90', '90:30', '12:00:00', '1:75:00', '1-0', '1-12:30', '3-05:10:10'],
     nprocs: [2, '2', '02'],
     ngpus: [0, '0'],
@@ -225,7 +225,12 @@ describe('Options', () => {
       [
         { request: { memory: 'lots' } },
         'request.memory',
-        'The option request.memory must be a text, such as "4G" or "512M"; it is "lots". Memory a node: a number with the unit that the batch system knows.',
+        'The option request.memory must be a text, such as "4G" or "512M"; it is "lots". Memory a node (--mem): a whole number of megabytes, or with K, M, G or T.',
+      ],
+      [
+        { request: { memory: '1.5G' } }, // sbatch refuses it
+        'request.memory',
+        'The option request.memory must be a text, such as "4G" or "512M"; it is "1.5G". Memory a node (--mem): a whole number of megabytes, or with K, M, G or T.',
       ],
       [
         { request: { memory: 1024 } },

@@ -420,6 +420,10 @@ export interface LocalProcessOptions extends SpawnerOptions {
  */
 export interface SlurmRequest extends BatchRequest {
   /**
+   * Memory a node (--mem): a whole number of megabytes, or with K, M, G or T. Default: `memLimit`, where it is given.
+   */
+  readonly memory?: string;
+  /**
    * The cluster, where slurmdbd knows several (--clusters).
    */
   readonly cluster?: string;
