@@ -22,12 +22,13 @@ export function addressIn(
   if (host === undefined && port === undefined) {
     return undefined;
   }
-  if (typeof host !== 'string' || host === '' || typeof port !== 'number' || !isPort(port)) {
+  if (typeof host !== 'string' || !/^[^\s/@?#\\\p{Cc}]+$/u.test(host) || !isPort(port)) {
     throw new StateError('The host or the port of the saved state can not be read.');
   }
   return serverAddress(context, host, port);
 }
 
-function isPort(port: number): boolean {
-  return Number.isInteger(port) && port >= 1 && port <= 65535;
+/** Whether it is a number from 1 to 65535. */
+export function isPort(port: unknown): port is number {
+  return typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65535;
 }

@@ -1,5 +1,6 @@
 import { OptionsError } from './errors.ts';
 import type { CommandRunner } from './runners/runner.ts';
+import type { Json } from './state.ts';
 
 /** The person whose server it is. */
 export interface SpawnerUser {
@@ -19,6 +20,10 @@ export interface HubFacts {
   readonly baseUrl?: string;
   /** The URL at which browsers see `baseUrl`, as in `https://hub.example.org/`. */
   readonly publicUrl?: string;
+  /** Whether the hub's administrators may open the server. Default: false. */
+  readonly adminAccess?: boolean;
+  /** Options of the server's cookies, as the hub has them for its own. */
+  readonly cookieOptions?: Readonly<Record<string, Json>>;
   /** OAuth facts, where they differ from what JupyterHub would choose. */
   readonly oauth?: {
     /** Default: `jupyterhub-user-NAME` or `jupyterhub-user-NAME-SERVER`. */

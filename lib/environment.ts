@@ -109,6 +109,8 @@ function hubFacts(context: SpawnerContext): Record<string, string> {
   );
   return {
     ...(apiToken !== undefined && { JUPYTERHUB_API_TOKEN: apiToken, JPY_API_TOKEN: apiToken }),
+    ...(hub.adminAccess === true && { JUPYTERHUB_ADMIN_ACCESS: '1' }),
+    ...(hub.cookieOptions && { JUPYTERHUB_COOKIE_OPTIONS: JSON.stringify(hub.cookieOptions) }),
     JUPYTERHUB_API_URL: apiUrl,
     JUPYTERHUB_ACTIVITY_URL: `${apiUrl}/users/${urlSegment(user.name)}/activity`,
     JUPYTERHUB_BASE_URL: baseUrl(hub.baseUrl),

@@ -67,3 +67,4 @@ export type { StopOptions } from './spawner.ts';
 export { Spawner } from './spawner.ts';
 export type { StartScope } from './start.ts';
 export type { Json, SpawnerState } from './state.ts';
+export { bytes } from './units.ts';

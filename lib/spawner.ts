@@ -365,7 +365,8 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
     };
     try {
       throwIfAborted(signal);
-      const unclear = this.#mayHaveServer() && (await this.poll()) === null;
+      const unclear =
+        this.#mayHaveServer() && (await unlessAborted(signal, () => this.poll())) === null;
       // A poll that finds the end of the server still says null, because of this start.
       if (unclear && this.#mayHaveServer()) {
         throw new StartError(

@@ -193,7 +193,7 @@ export class JobClient {
       const { stdout, exitCode } = await this.#run(['tail', '-c', String(tailLength), '--', file], {
         timeout: shortTimeout,
       });
-      return exitCode !== 0 ? undefined : secret ? stdout.replaceAll(secret, '…') : stdout;
+      return exitCode !== 0 ? undefined : secret ? stdout.replaceAll(secret, '[token]') : stdout;
     } catch {
       return undefined;
     }

@@ -1,3 +1,4 @@
+import { isPort } from '../address.ts';
 import { StartError, StateError } from '../errors.ts';
 import type { Submitted } from '../events.ts';
 import type { Json } from '../state.ts';
@@ -122,8 +123,11 @@ export function loadJob(fields: Readonly<Record<string, unknown>>): Job | undefi
   if (tag === undefined || jobName === undefined || submittedAt === undefined) {
     throw new StateError('The saved state has a job, but not all of tag, jobName and submittedAt.');
   }
-  if (port !== undefined && typeof port !== 'number') {
-    throw new StateError('The field reportedPort of the saved state must be a number.');
+  if (port !== undefined && !isPort(port)) {
+    throw new StateError('The field reportedPort of the saved state must be a port.');
+  }
+  if (/[\s\p{Cc}]/u.test(`${id ?? ''}${cluster ?? ''}`)) {
+    throw new StateError('The fields jobId and cluster of the saved state must have no blanks.');
   }
   return {
     tag,

@@ -43,6 +43,8 @@ const monitors = new WeakMap<CommandRunner, Map<string, JobMonitor>>();
 export class JobMonitor {
   readonly #runner: CommandRunner;
   readonly #query: JobQuery;
+  /** The shortest that anybody asked for. */
+  #interval: number;
   #last: Snapshot | undefined;
   /** The query under way. */
   #running: { readonly at: number; readonly snapshot: Promise<Snapshot> } | undefined;
@@ -55,13 +57,14 @@ export class JobMonitor {
   private constructor(runner: CommandRunner, query: JobQuery) {
     this.#runner = runner;
     this.#query = query;
+    this.#interval = query.interval;
   }
 
-  /** The monitor that asks this query through this runner. */
+  /** The monitor that asks this query through this runner, at the shortest interval asked for. */
   static of(runner: CommandRunner, query: JobQuery): JobMonitor {
     const { scheduler, argv, options, interval } = query;
-    const { name, states } = scheduler;
-    const key = JSON.stringify([name, argv, options, interval, states]);
+    const { name, states, patterns } = scheduler;
+    const key = JSON.stringify([name, argv, options, states, String(patterns.outage)]);
     let shared = monitors.get(runner);
     if (shared === undefined) {
       shared = new Map();
@@ -72,6 +75,7 @@ export class JobMonitor {
       monitor = new JobMonitor(runner, query);
       shared.set(key, monitor);
     }
+    monitor.#interval = Math.min(monitor.#interval, interval);
     return monitor;
   }
 
@@ -116,10 +120,10 @@ export class JobMonitor {
     this.#last = answer;
     if (answer.problem === undefined) {
       this.#failures = 0;
-      this.#earliest = at + this.#query.interval;
+      this.#earliest = at + this.#interval;
     } else {
       this.#failures += 1;
-      const pause = Math.min(this.#query.interval * 2 ** this.#failures, longestPause);
+      const pause = Math.min(this.#interval * 2 ** this.#failures, longestPause);
       this.#earliest = Date.now() + pause * (0.5 + 0.5 * Math.random());
     }
     return answer;

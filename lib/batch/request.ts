@@ -53,6 +53,13 @@ HUBSPAWNER_PORT=$(hubspawner_port) || exit 1
 ${portPlaceholders}
 exec "$@"`;
 
+/**
+ * Variables that the loader and the C library (glibc 2.36) act on, also those of the commands that
+ * only pass them on, and which no setuid program such as sudo hands over.
+ */
+const loaderVariables =
+  /^(LD_.*|GLIBC_TUNABLES|GCONV_PATH|GETCONF_DIR|HOSTALIASES|LOCALDOMAIN|LOCPATH|MALLOC_.*|NIS_PATH|NLSPATH|RESOLV_HOST_CONF|RES_OPTIONS|TMPDIR|TZDIR)$/;
+
 /** Marks a new start of a server. */
 export function newMark({ user, serverName = '', hub }: SpawnerContext): JobMark {
   const start = randomBytes(6).toString('hex');
@@ -224,7 +231,10 @@ export class JobTemplates {
     commandEnv: Readonly<Record<string, string>>,
   ): { readonly env: Readonly<Record<string, string>>; readonly aliased: readonly string[] } {
     const aliased = Object.keys(environment).filter(
-      (name) => Object.hasOwn(commandEnv, name) || this.#scheduler.ownVariables.test(name),
+      (name) =>
+        Object.hasOwn(commandEnv, name) ||
+        this.#scheduler.ownVariables.test(name) ||
+        loaderVariables.test(name),
     );
     const entries = Object.entries(environment).map(([name, value]) => [
       aliased.includes(name) ? `${aliasPrefix}${name}` : name,

@@ -48,6 +48,10 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   readonly #submitter: Submitter;
   /** The execution hosts of the running job. */
   #hosts: readonly string[] = [];
+  /** `stop({ now: true })` was called. */
+  #now = false;
+  /** The job is being ended. */
+  #terminating = false;
   #addressFound: (address: ServerAddress) => void = () => {};
 
   /** @throws OptionsError */
@@ -104,13 +108,17 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     return status.state === 'ended' ? this.#finish(submitted, status) : null;
   }
 
+  /** See `Spawner`. `now` also hurries a stop that is under way. */
   override stop(how: StopOptions = {}): Promise<void> {
-    return this.runStop(() => this.#terminate(how));
+    this.#now ||= how.now === true;
+    return this.runStop(() => this.#terminate()).finally(() => {
+      this.#now = false;
+    });
   }
 
   override acceptPort(port: number): boolean {
     const { job } = this.#slot;
-    if (job === undefined || this.options.endpoint !== 'callback') {
+    if (job === undefined || this.#terminating || this.options.endpoint !== 'callback') {
       return false;
     }
     if (this.address !== undefined) {
@@ -148,7 +156,12 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     start.report(0, 'Preparing the job');
     const mark = newMark(this.context);
     const username = this.#username;
-    const homedir = this.options.request.homedir ?? (await this.#client.homedir(username));
+    const homedir = await start.step('submit', this.options.startTimeout, (signal) =>
+      unlessAborted(
+        signal,
+        async () => this.options.request.homedir ?? this.#client.homedir(username),
+      ),
+    );
     const prepared = this.#templates.prepare(
       { mark, username, homedir },
       this.environment(),
@@ -326,22 +339,27 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     return typeof found === 'object' ? found : undefined;
   }
 
-  #terminate({ now = false }: StopOptions): Promise<void> {
-    return terminate({
-      slot: this.#slot,
-      client: this.#client,
-      submitter: this.#submitter,
-      options: this.options,
-      now,
-      status: (job, since) => this.#status(job, since),
-      ended: (exit) => this.ended(exit),
-    });
+  async #terminate(): Promise<void> {
+    this.#terminating = true;
+    try {
+      await terminate({
+        slot: this.#slot,
+        client: this.#client,
+        submitter: this.#submitter,
+        options: this.options,
+        now: () => this.#now,
+        status: (job, since) => this.#status(job, since),
+        ended: (exit) => this.ended(exit),
+      });
+    } finally {
+      this.#terminating = false;
+    }
   }
 
   /** After a start that failed: nothing of it may stay. */
   async #cleanUp(): Promise<void> {
     try {
-      await this.#terminate({});
+      await this.#terminate();
     } catch (cause) {
       this.announce('warning', {
         code: 'command-failed',

@@ -22,8 +22,8 @@ export interface Termination {
   readonly client: JobClient;
   readonly submitter: Submitter;
   readonly options: BatchOptions;
-  /** Whether the job gets no time to end by itself. */
-  readonly now: boolean;
+  /** Whether the job gets no time to end by itself; asked again and again. */
+  readonly now: () => boolean;
   readonly status: (job: SubmittedJob, since: number) => Promise<Tracked>;
   readonly ended: (exit: ExitStatus) => Promise<void>;
 }
@@ -85,7 +85,7 @@ function pusher({ slot, client, options, now }: Termination) {
       }
       cancelledAt = Date.now();
     }
-    if (!killed && (now || Date.now() - cancelledAt > options.killTimeout)) {
+    if (!killed && (now() || Date.now() - cancelledAt > options.killTimeout)) {
       const problem = await client.end('kill', facts);
       killed = problem === undefined;
       return problem ?? '';

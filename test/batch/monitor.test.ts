@@ -58,6 +58,20 @@ describe('JobMonitor', () => {
     expect(JobMonitor.of(new StubRunner(() => ''), query)).not.to.equal(monitor);
   });
 
+  it('keeps to the shortest interval that anybody asks for', async () => {
+    expect(JobMonitor.of(runner, { ...query, interval: 500 })).to.equal(monitor);
+    await monitor.look('1');
+    await clock.tickAsync(500);
+    await monitor.look('1');
+
+    expect(runner.calls).to.have.length(2);
+  });
+
+  it('is another where an outage is recognised otherwise', () => {
+    const scheduler = { ...slurm, patterns: { ...slurm.patterns, outage: /oops/ } };
+    expect(JobMonitor.of(runner, { ...query, scheduler })).not.to.equal(monitor);
+  });
+
   it('asks nothing while nobody wants to know', async () => {
     await monitor.look('1');
     await clock.tickAsync(3_600_000);

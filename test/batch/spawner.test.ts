@@ -9,6 +9,7 @@ import {
   SlurmSpawner,
   StartError,
   StartTimeoutError,
+  StateError,
   StopError,
 } from '../../lib/index.ts';
 import { FakeSlurm } from '../helpers/fake-slurm.ts';
@@ -491,6 +492,32 @@ describe('BatchSpawner', () => {
       expect(spawner.getState()).to.deep.equal({ version: 1, spawner: 'slurm' });
     });
 
+    for (const program of ['getent', 'squeue']) {
+      it(`does not wait for a ${program} that hangs before the submission`, async () => {
+        const spawner = create();
+        if (program === 'squeue') {
+          spawner.loadState({
+            version: 1,
+            spawner: 'slurm',
+            tag: 't',
+            jobName: 'n',
+            jobId: '7',
+            submittedAt: '2026-03-02T05:00:00Z',
+          });
+        }
+        slurm.fail({ program, result: 'hang' });
+        const controller = new AbortController();
+        const { outcome, settled } = begin(spawner, controller.signal);
+        await clock.tickAsync(100);
+        controller.abort();
+        await clock.tickAsync(1);
+        await settled;
+
+        expect(outcome.error).to.be.instanceOf(AbortError);
+        expect(slurm.jobs).to.deep.equal([]);
+      });
+    }
+
     it('is what stop() does to a start', async () => {
       slurm.pend();
       const spawner = create();
@@ -777,6 +804,19 @@ describe('BatchSpawner', () => {
       expect(slurm.runner.callsOf('scancel').at(-1)?.argv.join(' ')).to.match(/KILL/);
     });
 
+    it('is hurried by a second call', async () => {
+      const { spawner } = await running({ killTimeout: 300_000 });
+      slurm.fail({ program: 'scancel', result: {} });
+      const slow = spawner.stop();
+      await clock.tickAsync(10_000);
+      expect(aliveJobs()).to.have.length(1);
+      const fast = spawner.stop({ now: true });
+      await clock.tickAsync(5000);
+      await Promise.all([slow, fast]);
+
+      expect(aliveJobs()).to.deep.equal([]);
+    });
+
     it('kills at once where it must be now', async () => {
       const { spawner } = await running();
       const stopped = spawner.stop({ now: true });
@@ -816,6 +856,22 @@ describe('BatchSpawner', () => {
       expect(next.getState()).to.include({ jobId: '1001' });
     });
 
+    for (const [what, damage] of Object.entries({
+      'a port that is none': { reportedPort: -1 },
+      'a job id with a blank': { jobId: '7 8' },
+      'a job id that is an option': { jobId: '-u' },
+      'a host that is none': { host: 'a b/@', port: 80 },
+      'a time that is none': { submittedAt: 'soon' },
+    })) {
+      it(`refuses a state with ${what}`, async () => {
+        const { spawner } = await running();
+        const state = { ...spawner.getState(), ...damage };
+        const next = create();
+        expect(() => next.loadState(state)).to.throw(StateError);
+        expect(next.getState()).to.deep.equal({ version: 1, spawner: 'slurm' });
+      });
+    }
+
     it('ends a start that never came to a submission, but not before it is certain', async () => {
       const next = create();
       const events = recorded(next);
@@ -854,6 +910,21 @@ describe('BatchSpawner', () => {
   });
 
   describe('the report of a port', () => {
+    it('is refused while the job is being stopped', async () => {
+      slurm.pend();
+      const spawner = create();
+      const { settled } = begin(spawner);
+      await clock.tickAsync(3000);
+      slurm.down();
+      const stopped = spawner.stop();
+      await clock.tickAsync(3000);
+      expect(spawner.acceptPort(40_123)).to.equal(false);
+      expect(spawner.getState()).not.to.have.property('reportedPort');
+      slurm.up();
+      await clock.tickAsync(20_000);
+      await Promise.all([settled, stopped]);
+    });
+
     it('is refused before a start, by a server that has another, and after the end', async () => {
       expect(create().acceptPort(40_123)).to.equal(false);
       const { spawner, id } = await running();
@@ -898,6 +969,19 @@ describe('BatchSpawner', () => {
 
       expect(env).not.to.have.property('SBATCH_PARTITION');
       expect(env['HUBSPAWNER_ENV_SBATCH_PARTITION']).to.equal('short');
+    });
+
+    it('gives the job what sudo and the loader of the commands would not leave alone', async () => {
+      begin(create({ environment: { LD_LIBRARY_PATH: '/opt/lib', TMPDIR: '/scratch' } }));
+      await clock.tickAsync(100);
+      const { env = {}, input } = slurm.runner.callsOf('sbatch')[0]?.options ?? {};
+
+      expect(env).to.include({
+        HUBSPAWNER_ENV_LD_LIBRARY_PATH: '/opt/lib',
+        HUBSPAWNER_ENV_TMPDIR: '/scratch',
+      });
+      expect(env).not.to.have.any.keys('LD_LIBRARY_PATH', 'TMPDIR');
+      expect(input).to.include('export TMPDIR="$HUBSPAWNER_ENV_TMPDIR"');
     });
 
     it('holds nothing of the hub’s own but what is named', async () => {
