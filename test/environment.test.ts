@@ -20,6 +20,20 @@ function spawnerOf(context: Partial<SpawnerContext>, options: Partial<SpawnerOpt
 }
 
 describe('The environment of a server', () => {
+  it('says what else the hub has said of administrators and cookies', () => {
+    const facts = { adminAccess: true, cookieOptions: { secure: true } };
+    const environment = spawnerOf({ hub: { ...hub, ...facts } }).environment();
+
+    expect(environment).to.include({
+      JUPYTERHUB_ADMIN_ACCESS: '1',
+      JUPYTERHUB_COOKIE_OPTIONS: '{"secure":true}',
+    });
+    expect(spawnerOf({}).environment()).not.to.have.any.keys(
+      'JUPYTERHUB_ADMIN_ACCESS',
+      'JUPYTERHUB_COOKIE_OPTIONS',
+    );
+  });
+
   // What JupyterHub gives for the same user, server and options.
   it('is that of JupyterHub where there is a hub', () => {
     const user = { name: 'Ada Lovelace' };
