@@ -168,13 +168,13 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
     if (this.#starting !== undefined || this.#stopping !== undefined) {
       throw new StateError('A state can be loaded only while no start and no stop is under way.');
     }
-    this.clearState();
+    this.#clear();
     try {
       const fields = checkState(state, this.#kind);
       this.loadFields(fields);
       this.#address = addressIn(fields, this.context);
     } catch (error) {
-      this.clearState();
+      this.#clear();
       throw error instanceof StateError
         ? error
         : new StateError('The saved state can not be read.', { cause: error });
@@ -182,8 +182,19 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
     this.#poller.restart();
   }
 
-  /** Forgets the server, without stopping it. */
+  /**
+   * Forgets the server, without stopping it.
+   *
+   * @throws StateError while a start or a stop is under way, which would lose what it has made
+   */
   clearState(): void {
+    if (this.#starting !== undefined || this.#stopping !== undefined) {
+      throw new StateError('A state can be cleared only while no start and no stop is under way.');
+    }
+    this.#clear();
+  }
+
+  #clear(): void {
     this.#poller.stop();
     this.#address = undefined;
     this.#exit = neverStarted;
@@ -264,18 +275,25 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
       // Removes it only if it was added by `once`.
       this.off(event, listener, undefined, true);
       try {
-        listener.apply(this, details);
-      } catch (cause) {
-        const name = cause instanceof Error ? cause.name : 'no Error';
-        this.log('a listener of %s threw: %s', event, name);
-        if (event !== 'warning') {
-          this.announce('warning', {
-            code: 'listener-failed',
-            message: `A listener of the event '${event}' threw an error.`,
-            cause,
-          });
+        const result: unknown = listener.apply(this, details);
+        if (result instanceof Promise) {
+          result.catch((cause: unknown) => this.#listenerFailed(event, cause));
         }
+      } catch (cause) {
+        this.#listenerFailed(event, cause);
       }
+    }
+  }
+
+  #listenerFailed(event: keyof SpawnerEvents, cause: unknown): void {
+    const name = cause instanceof Error ? cause.name : 'no Error';
+    this.log('a listener of %s threw: %s', event, name);
+    if (event !== 'warning') {
+      this.announce('warning', {
+        code: 'listener-failed',
+        message: `A listener of the event '${event}' threw an error.`,
+        cause,
+      });
     }
   }
 
@@ -383,7 +401,10 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
       throwIfAborted(signal);
       this.#exit = neverStarted;
       const address = await launch(start);
-      tell(await this.#readyEvent(start, address));
+      this.#refuseEnded();
+      const event = await this.#readyEvent(start, address);
+      this.#refuseEnded();
+      tell(event);
       this.announce('ready', address);
       return address;
     } catch (error) {
@@ -413,6 +434,16 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
     } catch (cause) {
       this.#hookFailed('progressReady', cause);
       return event;
+    }
+  }
+
+  /** What has answered is not the server if that has ended meanwhile. */
+  #refuseEnded(): void {
+    if (this.#exit !== neverStarted) {
+      const { message } = this.#exit;
+      throw new StartError(`The server ended while it was being started: ${message}`, {
+        exit: this.#exit,
+      });
     }
   }
 
@@ -456,7 +487,7 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
     if (!this.#mayHaveServer()) {
       return;
     }
-    this.clearState();
+    this.#clear();
     this.#exit = exit;
     this.log('server of %s ended: %s', this.context.user.name, exit.cause);
     this.announce('exited', exit);

@@ -200,7 +200,7 @@ describe('The README', function () {
     const runner = new testing.StubRunner({
       getent: 'alice:x:1000:1000::/home/alice:/bin/sh\n',
       sbatch: new library.CommandError('sbatch is not here', { command: 'sbatch' }),
-      squeue: '',
+      squeue: ['\x1e7\x1fRUNNING\x1fn1\x1fn1\x1fNone\x1fN/A\x1fN/A\x1fN/A\x1f\n', ''],
       scancel: '',
       sacct: '',
       scontrol: { exitCode: 1, stderr: 'slurm_load_jobs error: Invalid job id specified\n' },

@@ -193,7 +193,7 @@ export class JobClient {
       const { stdout, exitCode } = await this.#run(['tail', '-c', String(tailLength), '--', file], {
         timeout: shortTimeout,
       });
-      return exitCode !== 0 ? undefined : secret ? stdout.replaceAll(secret, '[token]') : stdout;
+      return exitCode === 0 ? withoutSecret(stdout, secret) : undefined;
     } catch {
       return undefined;
     }
@@ -224,4 +224,14 @@ export class JobClient {
   #run(argv: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
     return this.#runner.run(argv, { ...this.#options, ...options });
   }
+}
+
+/** A text without a secret, also where the beginning of the text may be the end of one. */
+function withoutSecret(text: string, secret = ''): string {
+  for (let length = secret.length; length > 3; length -= 1) {
+    if (text.startsWith(secret.slice(-length))) {
+      return withoutSecret(text.slice(length), secret);
+    }
+  }
+  return secret === '' ? text : text.replaceAll(secret, '[token]');
 }

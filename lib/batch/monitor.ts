@@ -50,7 +50,7 @@ export class JobMonitor {
   #running: { readonly at: number; readonly snapshot: Promise<Snapshot> } | undefined;
   /** The query that has not begun yet, for all who want an answer that is newer. */
   #waiting: Promise<Snapshot> | undefined;
-  /** When the next query may begin, in ms of `Date.now()`. */
+  /** When the next query may begin, in ms of `performance.now()`. */
   #earliest = 0;
   #failures = 0;
 
@@ -82,7 +82,7 @@ export class JobMonitor {
   /**
    * What is known of a job.
    *
-   * @param since in ms of `Date.now()`: only an answer to a query that began then or later will do,
+   * @param since in ms of `performance.now()`: only an answer to a query that began then or later will do,
    *   which may have to be waited for
    */
   async look(id: string, since = 0): Promise<Sighting> {
@@ -95,7 +95,7 @@ export class JobMonitor {
   }
 
   #snapshot(since: number): Promise<Snapshot> {
-    if (this.#last !== undefined && this.#last.at >= since && Date.now() < this.#earliest) {
+    if (this.#last !== undefined && this.#last.at >= since && performance.now() < this.#earliest) {
       return Promise.resolve(this.#last);
     }
     if (this.#running !== undefined && this.#running.at >= since) {
@@ -108,10 +108,10 @@ export class JobMonitor {
   /** Asks when the query under way, if there is one, and the pause after it are over. */
   async #ask(): Promise<Snapshot> {
     await this.#running?.snapshot;
-    if (this.#earliest > Date.now()) {
-      await sleep(this.#earliest - Date.now());
+    if (this.#earliest > performance.now()) {
+      await sleep(this.#earliest - performance.now());
     }
-    const at = Date.now();
+    const at = performance.now();
     const snapshot = this.#run(at);
     this.#waiting = undefined;
     this.#running = { at, snapshot };
@@ -124,7 +124,7 @@ export class JobMonitor {
     } else {
       this.#failures += 1;
       const pause = Math.min(this.#interval * 2 ** this.#failures, longestPause);
-      this.#earliest = Date.now() + pause * (0.5 + 0.5 * Math.random());
+      this.#earliest = performance.now() + pause * (0.5 + 0.5 * Math.random());
     }
     return answer;
   }
@@ -139,7 +139,13 @@ export class JobMonitor {
       const { jobs, complete } = scheduler.parseQuery(result.stdout, scheduler.states);
       const problem =
         failure ?? (complete ? undefined : `${program} printed something that can't be read`);
-      log('%s listed %d jobs in %d ms, %s', program, jobs.length, Date.now() - at, problem ?? 'ok');
+      log(
+        '%s listed %d jobs in %d ms, %s',
+        program,
+        jobs.length,
+        performance.now() - at,
+        problem ?? 'ok',
+      );
       return {
         at,
         jobs: new Map(jobs.map((job) => [job.id, job])),
@@ -147,7 +153,7 @@ export class JobMonitor {
       };
     } catch (error) {
       const problem = error instanceof SpawnerError ? error.message : String(error);
-      log('%s failed after %d ms: %s', program, Date.now() - at, problem);
+      log('%s failed after %d ms: %s', program, performance.now() - at, problem);
       return { at, jobs: new Map(), problem };
     }
   }

@@ -48,6 +48,10 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   readonly #submitter: Submitter;
   /** The execution hosts of the running job. */
   #hosts: readonly string[] = [];
+  /** A start has a job, or is about to. */
+  #launching = false;
+  /** How often in a row a job of an unknown id was looked for in vain. */
+  #absent = 0;
   /** `stop({ now: true })` was called. */
   #now = false;
   /** The job is being ended. */
@@ -174,6 +178,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       });
     }
     throwIfAborted(start.signal);
+    this.#launching = true;
     this.#slot.set({ ...mark, submittedAt: Date.now() });
     try {
       start.report(5, 'Submitting the job');
@@ -185,6 +190,8 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     } catch (error) {
       await this.#cleanUp();
       throw error;
+    } finally {
+      this.#launching = false;
     }
   }
 
@@ -328,12 +335,14 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
 
   /** Finds out what became of a submission that the end of the hub cut off. */
   async #recover(job: Job): Promise<SubmittedJob | undefined> {
-    if (this.starting) {
+    if (this.#launching) {
       return undefined;
     }
     const found = await this.#submitter.find();
+    this.#absent = found === 'none' ? this.#absent + 1 : 0;
     const { gracePeriod, commandTimeout } = this.options;
-    if (found === 'none' && Date.now() - job.submittedAt > gracePeriod + commandTimeout) {
+    const age = Date.now() - job.submittedAt;
+    if (this.#absent >= 2 && age > gracePeriod + commandTimeout) {
       await this.ended(neverAccepted);
     }
     return typeof found === 'object' ? found : undefined;

@@ -32,11 +32,14 @@ export class Submitter {
   ): Promise<SubmittedJob> {
     for (let attempt = 1; ; attempt += 1) {
       throwIfAborted(signal);
+      if (attempt > 1) {
+        this.#slot.set({ ...this.#slot.required, submittedAt: Date.now() });
+      }
       const submission = await this.#once(prepared);
       if (submission.kind === 'accepted') {
         const job = this.#slot.submitted(submission.id, submission.cluster);
         if (attempt > 1) {
-          await this.#cancelOthers(job, await this.#client.find(this.#slot.facts(job)));
+          await this.#cancelEarlier(job, signal);
         }
         return job;
       }
@@ -92,7 +95,7 @@ export class Submitter {
         return found;
       }
       absent = found === 'none' ? absent + 1 : 0;
-      if (doubt === 'refused' || absent === 2) {
+      if (absent === (doubt === 'refused' ? 1 : 2)) {
         return undefined;
       }
       await sleep(findInterval, signal);
@@ -100,15 +103,29 @@ export class Submitter {
     }
   }
 
-  /** Cancels what an earlier try of the same submission has left. */
+  /** Cancels what earlier tries of the same submission have left, until that is certain. */
+  async #cancelEarlier(job: SubmittedJob, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const marked = await this.#client.find(this.#slot.facts(job));
+      if (marked !== undefined && (await this.#cancelOthers(job, marked))) {
+        return;
+      }
+      await sleep(findInterval, signal);
+      throwIfAborted(signal);
+    }
+  }
+
+  /** Returns whether all of them were cancelled. */
   async #cancelOthers(
     job: SubmittedJob,
-    marked: readonly { readonly id: string }[] = [],
-  ): Promise<void> {
+    marked: readonly { readonly id: string }[],
+  ): Promise<boolean> {
+    const problems: (string | undefined)[] = [];
     for (const { id } of marked) {
       if (id !== job.id) {
-        await this.#client.end('cancel', { ...this.#slot.facts(job), jobId: id });
+        problems.push(await this.#client.end('cancel', { ...this.#slot.facts(job), jobId: id }));
       }
     }
+    return problems.every((problem) => problem === undefined);
   }
 }

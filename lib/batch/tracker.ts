@@ -10,9 +10,12 @@ import type { JobStatus } from './scheduler.ts';
 /** What is known of a job. */
 export interface Tracked {
   readonly status: JobStatus;
-  /** The question that was answered began then, in ms of `Date.now()`. */
+  /** The question that was answered began then, in ms of `performance.now()`. */
   readonly at: number;
 }
+
+/** In ms: how far the clocks of hub and batch system may be apart. */
+const clockTolerance = 600_000;
 
 /**
  * Decides whether a job lives. A failed question is not an answer: a job has ended only where the
@@ -32,6 +35,8 @@ export class JobTracker {
       }
     | undefined;
   #seen = false;
+  /** Accounting has said that a job with another time of submission is ours. */
+  #known = false;
 
   constructor(client: JobClient, options: BatchOptions, warn: (warning: SpawnerWarning) => void) {
     this.#client = client;
@@ -42,7 +47,7 @@ export class JobTracker {
   /**
    * Asks about a job.
    *
-   * @param since in ms of `Date.now()`: only an answer to a question asked then or later will do
+   * @param since in ms of `performance.now()`: only an answer to a question asked then or later will do
    */
   async status(
     monitor: JobMonitor,
@@ -60,6 +65,9 @@ export class JobTracker {
           return { at, status: await this.#unclear(job, facts, `it is in the state ${word}`) };
         }
         this.#clear();
+        if (!(await this.#isOurs(job, facts, sighting.status))) {
+          return { at, status: gone(job) };
+        }
         return { at, status: await this.#withEnd(facts, sighting.status) };
       case 'unlisted':
         if (!this.#seen && Date.now() - job.submittedAt < this.#options.gracePeriod) {
@@ -69,6 +77,20 @@ export class JobTracker {
       case 'unknown':
         return { at, status: await this.#unclear(job, facts, sighting.problem) };
     }
+  }
+
+  /**
+   * Ids are used again. The list has no names, which anybody could forge; so where the time of the
+   * submission is another, accounting is asked, which compares the name.
+   */
+  async #isOurs(job: SubmittedJob, facts: JobFacts, { submittedAt }: JobStatus): Promise<boolean> {
+    const away = Math.abs((submittedAt?.getTime() ?? job.submittedAt) - job.submittedAt);
+    if (away < clockTolerance || this.#known) {
+      return true;
+    }
+    const account = await this.#client.account(facts);
+    this.#known = account.kind === 'listed';
+    return account.kind === 'listed' || account.kind === 'unknown';
   }
 
   /** The list says that a job has ended, accounting knows how; a job that was requeued lives. */

@@ -401,6 +401,30 @@ describe('BatchSpawner', () => {
       expect(spawner.getState()).to.include({ jobId: aliveJobs()[0]?.id });
     });
 
+    it('does not take a refusal for the last word while nobody can look for the job', async () => {
+      slurm.fail({
+        program: 'sbatch',
+        result: { exitCode: 255, stderr: 'Connection closed by remote host\n' },
+        effect: 'happens',
+      });
+      slurm.fail({ program: 'squeue', result: { exitCode: 1, stderr: 'error: x' }, times: 3 });
+      const spawner = create();
+      begin(spawner);
+      await clock.tickAsync(30_000);
+
+      expect(spawner.getState()).to.include({ jobId: '1001' });
+    });
+
+    it('does not rest before the job of an earlier try is cancelled', async () => {
+      slurm.fail({ program: 'sbatch', result: 'hang', effect: 'happens' });
+      slurm.fail({ program: 'squeue', result: { stdout: '' }, times: 2 });
+      slurm.fail({ program: 'scancel', result: { exitCode: 8, stderr: 'error: x' }, times: 2 });
+      begin(create());
+      await clock.tickAsync(60_000 + 30_000);
+
+      expect(aliveJobs().map(({ id }) => id)).to.deep.equal(['1002']);
+    });
+
     it('cancels the job of an earlier try that comes to light late', async () => {
       slurm.fail({ program: 'sbatch', result: 'hang', effect: 'happens' });
       slurm.fail({ program: 'squeue', result: { stdout: '' }, times: 2 });
@@ -761,6 +785,16 @@ describe('BatchSpawner', () => {
       expect(await spawner.poll()).to.deep.include({ cause: 'completed' });
     });
 
+    it('ends although the clock of the machine is set back', async () => {
+      const { spawner } = await running();
+      clock.setSystemTime(Date.now() - 3_600_000);
+      const stopped = spawner.stop();
+      await clock.tickAsync(10_000);
+      await stopped;
+
+      expect(aliveJobs()).to.deep.equal([]);
+    });
+
     it('goes on trying while the batch system is away', async () => {
       const { spawner } = await running();
       slurm.down();
@@ -841,6 +875,31 @@ describe('BatchSpawner', () => {
       expect(await next.poll()).to.deep.include({ cause: 'cancelled' });
     });
 
+    it('leaves a job alone that has got the same id', async () => {
+      const { spawner, id } = await running();
+      const state = { ...spawner.getState(), submittedAt: '2025-03-02T06:00:00Z', jobName: 'old' };
+      const next = create();
+      next.loadState(state);
+      const stopped = next.stop();
+      await clock.tickAsync(5000);
+      await stopped;
+
+      expect(count('scancel')).to.equal(0);
+      expect(aliveJobs().map((job) => job.id)).to.deep.equal([id]);
+      expect(await next.poll()).to.deep.include({ cause: 'unknown' });
+    });
+
+    it('goes on from a submission that the end of the hub cut off, at the next start', async () => {
+      const spawner = create();
+      const mark = { tag: 't', jobName: 'n', submittedAt: '2026-03-01T06:00:00Z' };
+      spawner.loadState({ version: 1, spawner: 'slurm', ...mark });
+      await expectRejection(spawner.start(), StartError);
+      begin(spawner);
+      await clock.tickAsync(1000);
+
+      expect(slurm.jobs).to.have.length(1);
+    });
+
     it('finds a job whose id had not been saved, by its mark', async () => {
       const spawner = create();
       let first: unknown;
@@ -887,6 +946,7 @@ describe('BatchSpawner', () => {
       await clock.tickAsync(3_600_000);
       expect(await next.poll()).to.equal(null);
       slurm.up();
+      expect(await next.poll()).to.equal(null);
 
       expect(await next.poll()).to.deep.include({ cause: 'unknown' });
       expect(events).to.deep.equal(['exited:unknown']);
