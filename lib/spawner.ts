@@ -463,6 +463,10 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
    *   there is, or may be, one; it calls `ended`.
    */
   protected runStop(terminate: () => Promise<void>): Promise<void> {
+    // The server has ended, and only the hook is left, which may be the one that asks.
+    if (this.#stopping !== undefined && this.exit !== undefined) {
+      return Promise.resolve();
+    }
     this.#stopping ??= this.#stop(terminate).finally(() => {
       this.#stopping = undefined;
     });

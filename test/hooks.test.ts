@@ -22,6 +22,16 @@ describe('Hooks', () => {
   });
   afterEach(() => clock.restore());
 
+  it('may stop the spawner that has called them', async () => {
+    const postStop = sinon.spy((spawner: Spawner) => spawner.stop());
+    const spawner = new TestSpawner({ hooks: { postStop } });
+    await spawner.start();
+    await spawner.stop();
+
+    expect(postStop.callCount).to.equal(1);
+    expect(spawner.machine.alive).to.equal(0);
+  });
+
   it('get the spawner, are awaited, and are called once for each start and stop', async () => {
     const order: string[] = [];
     const hook = (name: string) => async (spawner: Spawner) => {

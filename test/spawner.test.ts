@@ -392,6 +392,20 @@ describe('A spawner', () => {
     });
   });
 
+  it('is not started if its server ends while the last hook runs', async () => {
+    const progressReady = async (spawner: Spawner, event: ProgressEvent) => {
+      starting.machine.end(crashed);
+      await spawner.poll();
+      return event;
+    };
+    const starting = new TestSpawner({ hooks: { progressReady } });
+    const events = eventsOf(starting);
+    const error = await rejected(StartError, starting.start());
+
+    expect(error.exit).to.deep.equal(crashed);
+    expect(namesOf(events)).to.include('exited').and.not.to.include('ready');
+  });
+
   describe('with listeners that throw', () => {
     const failure = new Error('This listener always throws.');
     const fail = () => {
@@ -413,6 +427,15 @@ describe('A spawner', () => {
         message: "A listener of the event 'state' threw an error.",
         cause: failure,
       });
+    });
+
+    it('tells of one that is async as well, and leaves no rejection unhandled', async () => {
+      const spawner = new TestSpawner();
+      spawner.on('state', async () => fail());
+      const warned = new Promise((resolve) => spawner.once('warning', resolve));
+      await spawner.start();
+
+      expect(await warned).to.deep.include({ code: 'listener-failed', cause: failure });
     });
 
     it('keeps nothing from those that come after', async () => {

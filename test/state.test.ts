@@ -171,6 +171,26 @@ describe('A saved state', () => {
     expect(spawner.machine.alive).to.equal(1);
   });
 
+  it('can not be cleared under a start or a stop, which would lose the server', async () => {
+    const spawner = new TestSpawner();
+    const refused: unknown[] = [];
+    const clear = () => {
+      try {
+        spawner.clearState();
+      } catch (error) {
+        refused.push(error);
+      }
+    };
+    spawner.once('submitted', clear);
+    await spawner.start();
+    spawner.once('exited', clear);
+    await spawner.stop();
+
+    expect(refused).to.have.length(2);
+    for (const error of refused) expect(error).to.be.instanceOf(StateError);
+    expect(spawner.machine.alive).to.equal(0);
+  });
+
   it('is kept when a stop fails, so that it can be repeated', async () => {
     const spawner = new TestSpawner();
     await spawner.start();
