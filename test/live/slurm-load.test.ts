@@ -40,7 +40,8 @@ describe(`SlurmSpawner: ${servers} servers on a real Slurm`, () => {
     });
     const before = queries();
     const polls = await Promise.all(heirs.map((heir) => heir.poll()));
-    assert.equal(queries() - before, 1, `queries for ${heirs.length} polls`);
+    // None where the answer that the starts have asked for is new enough, or under way.
+    assert.isAtMost(queries() - before, 1, `queries for ${heirs.length} polls`);
     assert.deepEqual(
       polls.filter((exit) => exit !== null),
       [],
