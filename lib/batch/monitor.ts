@@ -143,7 +143,7 @@ export class JobMonitor {
         '%s listed %d jobs in %d ms, %s',
         program,
         jobs.length,
-        performance.now() - at,
+        Math.round(performance.now() - at),
         problem ?? 'ok',
       );
       return {
@@ -153,7 +153,7 @@ export class JobMonitor {
       };
     } catch (error) {
       const problem = error instanceof SpawnerError ? error.message : String(error);
-      log('%s failed after %d ms: %s', program, performance.now() - at, problem);
+      log('%s failed after %d ms: %s', program, Math.round(performance.now() - at), problem);
       return { at, jobs: new Map(), problem };
     }
   }
