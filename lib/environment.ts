@@ -1,5 +1,5 @@
 import type { HubFacts, SpawnerContext } from './context.ts';
-import { OptionsError } from './errors.ts';
+import { messageOf, OptionsError } from './errors.ts';
 import type { SpawnerOptions } from './generated/options.ts';
 import { kindOf } from './options-error.ts';
 import type { Spawner } from './spawner.ts';
@@ -63,7 +63,7 @@ function textFrom(make: (spawner: Spawner) => string, name: string, spawner: Spa
   try {
     text = make(spawner);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     const message = `The function of the option ${option} failed: ${why}`;
     throw new OptionsError(option, expected, message, { cause });
   }

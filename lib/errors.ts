@@ -191,3 +191,8 @@ export class StopError extends SpawnerError {
     StopError.prototype.name = 'StopError';
   }
 }
+
+/** What a caught value says, whatever it is. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -5,7 +5,7 @@ import { addressIn, serverAddress } from './address.ts';
 import type { SpawnerContext } from './context.ts';
 import { checkContext } from './context.ts';
 import { chosenEnvironment, serverEnvironment } from './environment.ts';
-import { AbortError, StartError, StateError } from './errors.ts';
+import { AbortError, messageOf, StartError, StateError } from './errors.ts';
 import type { ExitStatus, ServerAddress, SpawnerEvents } from './events.ts';
 import type { SpawnerOptions } from './generated/options.ts';
 import { createLog } from './log.ts';
@@ -408,7 +408,7 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
       this.announce('ready', address);
       return address;
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       tell({ progress: 100, message, outcome: 'failed' });
       throw error;
     }
@@ -450,7 +450,7 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
   #hookFailed(hook: 'postStop' | 'progressReady', cause: unknown): void {
     this.announce('warning', {
       code: 'hook-failed',
-      message: `The hook ${hook} failed: ${cause instanceof Error ? cause.message : String(cause)}`,
+      message: `The hook ${hook} failed: ${messageOf(cause)}`,
       cause,
     });
   }
@@ -545,7 +545,7 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
     } catch (cause) {
       this.announce('warning', {
         code: 'command-failed',
-        message: `The server could not be polled: ${cause instanceof Error ? cause.message : String(cause)}`,
+        message: `The server could not be polled: ${messageOf(cause)}`,
         cause,
       });
     }

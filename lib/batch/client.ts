@@ -1,6 +1,7 @@
 import { CommandError, ParseError, StartError } from '../errors.ts';
 import type { BatchOptions } from '../generated/options.ts';
 import { createLog } from '../log.ts';
+import { endOfLog } from '../runners/log-tail.ts';
 import type { CommandResult, CommandRunner, RunOptions } from '../runners/runner.ts';
 import { commandError, failureOf } from './command.ts';
 import { limiterOf } from './limiter.ts';
@@ -34,8 +35,6 @@ export type Account =
 
 /** In ms: the time limit of the small commands that are no batch system's. */
 const shortTimeout = 10_000;
-/** In bytes: how much of a job's log an error shows. */
-const tailLength = 4096;
 
 const log = createLog('batch');
 
@@ -188,15 +187,8 @@ export class JobClient {
   }
 
   /** The end of a job's log, without the server's secret; undefined where it can't be read. */
-  async logTail(file: string, secret: string | undefined): Promise<string | undefined> {
-    try {
-      const { stdout, exitCode } = await this.#run(['tail', '-c', String(tailLength), '--', file], {
-        timeout: shortTimeout,
-      });
-      return exitCode === 0 ? withoutSecret(stdout, secret) : undefined;
-    } catch {
-      return undefined;
-    }
+  logTail(file: string, secret: string | undefined): Promise<string | undefined> {
+    return endOfLog(this.#runner, [], file, secret, { ...this.#options, timeout: shortTimeout });
   }
 
   /**
@@ -224,14 +216,4 @@ export class JobClient {
   #run(argv: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
     return this.#runner.run(argv, { ...this.#options, ...options });
   }
-}
-
-/** A text without a secret, also where the beginning of the text may be the end of one. */
-function withoutSecret(text: string, secret = ''): string {
-  for (let length = secret.length; length > 3; length -= 1) {
-    if (text.startsWith(secret.slice(-length))) {
-      return withoutSecret(text.slice(length), secret);
-    }
-  }
-  return secret === '' ? text : text.replaceAll(secret, '[token]');
 }

@@ -1,7 +1,7 @@
 import { firstOf, throwIfAborted, unlessAborted } from '../abort.ts';
 import type { SpawnerContext } from '../context.ts';
 import { kept } from '../environment.ts';
-import { OptionsError, StartError, StateError } from '../errors.ts';
+import { messageOf, OptionsError, StartError, StateError } from '../errors.ts';
 import type { ExitStatus, ServerAddress } from '../events.ts';
 import type { BatchOptions } from '../generated/options.ts';
 import type { OptionsSchema } from '../options.ts';
@@ -372,7 +372,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     } catch (cause) {
       this.announce('warning', {
         code: 'command-failed',
-        message: `After a start that failed: ${cause instanceof Error ? cause.message : String(cause)}`,
+        message: `After a start that failed: ${messageOf(cause)}`,
         cause,
       });
     }

@@ -38,26 +38,20 @@ export async function terminate(termination: Termination): Promise<void> {
   const { slot, submitter, options, ended } = termination;
   const deadline = Date.now() + options.stopTimeout;
   const push = pusher(termination);
-  let looked = false;
-  /** Looks before the first cancel: the id may be that of another job by now. */
-  const isOver = async (job: SubmittedJob): Promise<boolean> => {
-    const before = looked ? undefined : await termination.status(job, 0);
-    looked = true;
-    return before?.status.state === 'ended';
-  };
+  let state = 'the batch system does not say whether there is a job';
+  let failure = '';
+  // The first look comes before the first cancel: the id may be that of another job by now.
+  let since = 0;
   for (let absent = 0; slot.job !== undefined; ) {
     const { job } = slot;
-    let problem = 'the batch system does not say whether there is a job';
     if (isSubmitted(job)) {
-      problem = (await isOver(job)) ? '' : await push(job);
-      // One ms later than now: an answer to a question asked before the cancel will not do.
-      const { status } = await termination.status(job, performance.now() + 1);
+      const { status } = await termination.status(job, since);
       // What is being cleaned up is no server any more, even where that takes for ever.
       if (status.state === 'ended' || (status.state === 'completing' && Date.now() > deadline)) {
         await ended(status.exit ?? exitOfJob({ cause: 'cancelled' }));
         return;
       }
-      problem ||= `its state is ${status.nativeState || status.state}`;
+      state = `its state is ${status.nativeState || status.state}`;
     } else {
       const found = await submitter.find();
       absent = found === 'none' ? absent + 1 : 0;
@@ -72,9 +66,14 @@ export async function terminate(termination: Termination): Promise<void> {
     if (Date.now() > deadline) {
       const what = job.id === undefined ? 'The submission' : `The job ${job.id}`;
       throw new StopError(
-        `${what} could not be ended within stopTimeout (${options.stopTimeout / 1000} s): ${problem}. Stop it again later.`,
+        `${what} could not be ended within stopTimeout (${options.stopTimeout / 1000} s): ${failure || state}. Stop it again later.`,
         { retryable: true },
       );
+    }
+    if (isSubmitted(job)) {
+      failure = await push(job);
+      // One ms later than now: an answer to a question asked before the cancel will not do.
+      since = performance.now() + 1;
     }
   }
 }

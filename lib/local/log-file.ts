@@ -2,9 +2,7 @@ import { resolve } from 'node:path';
 import type { SpawnerContext } from '../context.ts';
 import { OptionsError } from '../errors.ts';
 import type { LocalProcessOptions } from '../generated/options.ts';
-import type { CommandRunner } from '../runners/runner.ts';
 import { parseTemplate, renderArguments } from '../template.ts';
-import type { Account } from './account.ts';
 
 /**
  * The absolute path of the file that takes what a server prints.
@@ -37,26 +35,4 @@ function inFileName(name: string): string {
   return encodeURIComponent(name)
     .replace(/[!'()*]|^\./g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
     .replaceAll('%40', '@');
-}
-
-/**
- * The last 4 KiB of a log, read as the account whose it is: that may have made it a symbolic link.
- *
- * @returns undefined where it can't be read
- */
-export async function endOfLog(
-  account: Account,
-  file: string,
-  runner: CommandRunner,
-): Promise<string | undefined> {
-  try {
-    const { stdout, exitCode } = await runner.run(
-      [...account.prefix, 'tail', '-c', '4096', '--', file],
-      { timeout: 5000 },
-    );
-    // The first character may have been cut.
-    return exitCode === 0 ? stdout.replace(/^\uFFFD+/, '') : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,9 +1,10 @@
 import { hostname } from 'node:os';
 import { throwIfAborted, unlessAborted } from '../abort.ts';
 import type { SpawnerContext } from '../context.ts';
-import { StartError, StateError } from '../errors.ts';
+import { messageOf, StartError, StateError } from '../errors.ts';
 import type { ExitStatus, ServerAddress } from '../events.ts';
 import type { LocalProcessOptions } from '../generated/options.ts';
+import { endOfLog } from '../runners/log-tail.ts';
 import type { StopOptions } from '../spawner.ts';
 import { Spawner } from '../spawner.ts';
 import type { StartScope } from '../start.ts';
@@ -12,7 +13,7 @@ import type { Account } from './account.ts';
 import { findAccount } from './account.ts';
 import type { Launch } from './launch.ts';
 import { handedOver, launch } from './launch.ts';
-import { endOfLog, logFile } from './log-file.ts';
+import { logFile } from './log-file.ts';
 import { reservePort } from './port.ts';
 import type { ProcessIdentity, ProcessTable } from './process.ts';
 import { processTable } from './process.ts';
@@ -190,16 +191,14 @@ export class LocalProcessSpawner extends Spawner<LocalProcessOptions> {
 
   async #endedEarly(server: LocalServer, plan: Launch): Promise<StartError> {
     const exit = server.exit;
-    const log = await endOfLog(plan.account, plan.logFile, this.runner);
+    // As the account whose log it is: that may have made it a symbolic link.
+    const { prefix } = plan.account;
+    const log = await endOfLog(this.runner, prefix, plan.logFile, this.apiToken, { timeout: 5000 });
     const why = exit?.message.replace(/\.$/, '') ?? 'The server ended';
     return new StartError(`${why} before it answered; its output is in ${plan.logFile}.`, {
       ...(exit !== undefined && { exit }),
-      ...(log !== undefined && { log: this.#withoutToken(log) }),
+      ...(log !== undefined && { log }),
     });
-  }
-
-  #withoutToken(text: string): string {
-    return this.apiToken === undefined ? text : text.replaceAll(this.apiToken, '[token]');
   }
 
   /** Leaves nothing of a server whose start has failed. */
@@ -277,7 +276,3 @@ export class LocalProcessSpawner extends Spawner<LocalProcessOptions> {
 
 /** Where a server is found that listens on all addresses. */
 const reachable: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
