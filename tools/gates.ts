@@ -10,6 +10,7 @@ const gates = [
   'lint',
   'unused',
   'test:coverage',
+  'test:fuzz',
   'build',
   'test:package',
   'docs:check',

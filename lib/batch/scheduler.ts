@@ -1,6 +1,7 @@
 import type { ExitCause, ExitStatus } from '../events.ts';
 import type { BatchOptions } from '../generated/options.ts';
 import type { OptionsSchema } from '../options.ts';
+import { rowReaders, stateReader } from './pattern-readers.ts';
 
 /** What a job is doing, in words that all batch systems share. */
 export type JobState =
@@ -69,6 +70,8 @@ export interface MarkedJob {
   readonly tag: string;
   /** The name of the job. */
   readonly jobName: string;
+  /** The account whose job it is, where the list holds the jobs of several. */
+  readonly owner?: string;
 }
 
 /** The jobs of one account. */
@@ -97,13 +100,27 @@ export interface AccountingSource {
   ): JobStatus | undefined;
 }
 
+/** A command that says why a job does not run, for a batch system whose list does not say it. */
+export interface Explanation {
+  /** One word each, mustache templates with the names of the script and `jobId`. */
+  readonly command: readonly string[];
+  /** The reason in its output; undefined where there is none. */
+  parse(stdout: string): string | undefined;
+}
+
 /** The commands of a batch system: one word each, mustache templates. A word that comes out empty is left out. */
 export interface SchedulerCommands {
   /** Reads the script from standard input, marks the job with `tag` and `jobName`, prints its id. */
   readonly submit: readonly string[];
-  /** Lists all jobs of the cluster; `cluster` is the only name that it may use. */
+  /**
+   * Lists all jobs of the cluster; it may use `cluster` and the names of `request`. One that uses
+   * `jobId` is asked for each job by itself.
+   */
   readonly query: readonly string[];
-  /** Lists the jobs of the account `username` with their marks. */
+  /**
+   * Lists the jobs of the account `username`, or of all, with their marks. Where it is empty, a
+   * submission of which nobody knows what came of it is taken for one that made no job.
+   */
   readonly find: readonly string[];
   /** Ends the job `jobId`, with time to end by itself. */
   readonly cancel: readonly string[];
@@ -117,7 +134,7 @@ export interface SchedulerPatterns {
   readonly jobId: RegExp;
   /** On standard error: the command failed, whatever its exit code. */
   readonly outage: RegExp;
-  /** On standard error: there is no such job (any more). */
+  /** On standard error or output of a command about one job that failed: there is no such job (any more). */
   readonly notFound: RegExp;
   /** On standard error of `submit`: the batch system was not there or not able; it may be later. */
   readonly transient: RegExp;
@@ -131,8 +148,24 @@ export interface Scheduler {
   readonly schema: OptionsSchema;
   /** Where the commands and states are described. */
   readonly manual: string;
-  /** The job script: a mustache template. */
+  /** The job script: a mustache template; see `jobScript`. */
   readonly script: string;
+  /**
+   * Where the batch system reads no script, but a description of the job: what the submission gets
+   * on standard input instead. It knows `scriptLine` too, the script as one line of text.
+   */
+  readonly description?: Description;
+  /**
+   * Who can see the environment that a job was submitted with: `private` is its owner and
+   * administrators, and then it carries the environment of the server; otherwise a file does.
+   */
+  readonly jobEnvironment: 'private' | 'public';
+  /** The most characters that the name of a job may have; at least 15. */
+  readonly jobNameLength: number;
+  /** `request.memory`, where it comes from `memLimit`. Default: as in `512M`. */
+  readonly memory?: (mebibytes: number) => string;
+  /** Writes `request.runtime`. Default: as it was given. */
+  readonly runtime?: (seconds: number) => string;
   /** Names of `request` that only this batch system has. */
   readonly requestNames: readonly string[];
   /** Those names of `request` whose value is several words of the shell, divided by blanks. */
@@ -151,35 +184,75 @@ export interface Scheduler {
   readonly patterns: SchedulerPatterns;
   /** All states that its manual names. */
   readonly states: StateTable;
+  /** What its words for why a job waits mean, as in `other jobs come first`. */
+  readonly reasons?: Readonly<Record<string, string>>;
   /**
    * Reads the output of `query`.
    *
+   * @param jobId where the query was about this job alone
    * @throws ParseError where it is not its output at all
    */
-  parseQuery(stdout: string, states: StateTable): QueryAnswer;
+  parseQuery(stdout: string, states: StateTable, jobId?: string): QueryAnswer;
   /**
    * Reads the output of `find`.
    *
    * @throws ParseError
    */
   parseFind(stdout: string): MarkedJobs;
+  /** Asked about a job that waits and is listed without a reason. */
+  readonly explanation?: Explanation;
   /** Asked in turn about a job that has ended, until one of them knows. */
   readonly accounting: readonly AccountingSource[];
+  /**
+   * In ms: how long a job may be in no list and no record after its end, before it counts as ended
+   * for unknown reasons. Default: 10 s.
+   */
+  readonly accountingDelay?: number;
+}
+
+/** A description of a job, in the batch system's own language. */
+export interface Description {
+  /** A mustache template. */
+  readonly template: string;
+  /** Writes a value into it. Throws a RangeError, as `directiveWord` does, where that can't be done. */
+  readonly value: (text: string) => string;
 }
 
 /** The scheduler with what the options replace of it. */
 export function withOverrides(scheduler: Scheduler, options: BatchOptions): Scheduler {
-  const patterns = Object.entries(options.patterns).map(([name, source]) => [
-    name,
-    new RegExp(source, 'mu'),
-  ]);
+  const { accounting, ...commands } = options.commands;
+  const { jobId, outage, transient, notFound, job, host, ...byState } = patternsOf(options);
+  const states = { ...scheduler.states, ...options.states };
+  const aboutOne = stateReader(byState, host);
   return {
     ...scheduler,
     script: options.script ?? scheduler.script,
-    commands: { ...scheduler.commands, ...options.commands },
-    patterns: { ...scheduler.patterns, ...Object.fromEntries(patterns) },
-    states: { ...scheduler.states, ...options.states },
+    jobNameLength: options.jobNameLength ?? scheduler.jobNameLength,
+    commands: { ...scheduler.commands, ...commands },
+    patterns: {
+      jobId: jobId ?? scheduler.patterns.jobId,
+      outage: outage ?? scheduler.patterns.outage,
+      transient: transient ?? scheduler.patterns.transient,
+      notFound: notFound ?? scheduler.patterns.notFound,
+    },
+    states,
+    ...(job && rowReaders(job)),
+    ...(aboutOne && { parseQuery: aboutOne }),
+    accounting:
+      accounting === undefined
+        ? scheduler.accounting
+        : scheduler.accounting
+            .slice(0, accounting.length)
+            .map((source, index) => ({ ...source, command: accounting[index] ?? source.command })),
   };
+}
+
+function patternsOf({
+  patterns,
+}: BatchOptions): Readonly<Partial<Record<keyof typeof patterns, RegExp>>> {
+  return Object.fromEntries(
+    Object.entries(patterns).map(([name, source]) => [name, new RegExp(source, 'mu')]),
+  );
 }
 
 /** The job id and cluster in the output of a submission; undefined where there is not exactly one. */

@@ -3,6 +3,8 @@ import type { ExitStatus } from '../events.ts';
 import type { SlurmOptions } from '../generated/options.ts';
 import { sbatchWord } from '../quote.ts';
 import { exitOfJob } from './exit.ts';
+import { expandHostlist } from './host-list.ts';
+import { jobScript } from './job-script.ts';
 import type {
   JobStatus,
   MarkedJobs,
@@ -12,8 +14,11 @@ import type {
   StateTable,
 } from './scheduler.ts';
 import { BatchSpawner } from './spawner.ts';
+import type { JobKnowledge } from './status.ts';
+import { jobStatus } from './status.ts';
 
-const script = `#!/bin/bash
+const script = jobScript({
+  head: `#!/bin/bash
 #SBATCH --output={{logFile}}
 #SBATCH --chdir={{homedir}}
 {{#partition}}
@@ -46,31 +51,9 @@ const script = `#!/bin/bash
 {{#options}}
 #SBATCH {{{options}}}
 {{/options}}
-
-{{#exports}}
-{{{exports}}}
-
-{{/exports}}
-# Called at the end of this script.
-server() {
-  {{#srun}}{{.}} {{/srun}}{{cmd}}
-}
-
-{{#prologue}}
-set -e
-{{{prologue}}}
-set +e
-
-{{/prologue}}
-# The shell outlives the server's SIGTERM, so that the epilogue runs.
-trap : TERM
-server
-status=$?
-{{#epilogue}}
-{{{epilogue}}}
-{{/epilogue}}
-exit "$status"
-`;
+`,
+  launcher: '{{#srun}}{{.}} {{/srun}}',
+});
 
 /** Between records and between fields: neither can stand in a name, a reason or a time. */
 const RS = '\x1e';
@@ -121,6 +104,8 @@ export const slurm: Scheduler = {
   schema: 'slurm.json',
   manual: 'https://slurm.schedmd.com/man_index.html',
   script,
+  jobEnvironment: 'private',
+  jobNameLength: 90,
   requestNames: ['cluster', 'qos', 'srun', 'reservation', 'gres'],
   wordLists: ['srun'],
   directive: /^#SBATCH\b/,
@@ -245,27 +230,15 @@ function recordsIn(
   return { records, complete };
 }
 
-type Facts = {
-  readonly [F in Exclude<keyof JobStatus, 'id' | 'state' | 'nativeState'>]?:
-    | JobStatus[F]
-    | undefined;
-};
-
-/** Leaves out what squeue and its kin do not know. */
-function statusOf(id: string, nativeState: string, native: NativeState, facts: Facts): JobStatus {
-  const { reason, hosts, exit, submittedAt, startedAt, estimatedStart, endsAt } = facts;
-  return {
-    id,
-    nativeState,
-    state: native.state,
-    ...(reason !== undefined && reason !== '' && reason !== 'None' && { reason }),
-    ...(hosts !== undefined && hosts.length > 0 && { hosts }),
-    ...(exit && { exit }),
-    ...(submittedAt && { submittedAt }),
-    ...(startedAt && { startedAt }),
-    ...(estimatedStart && { estimatedStart }),
-    ...(endsAt && { endsAt }),
-  };
+/** `None` is no reason. */
+function statusOf(
+  id: string,
+  nativeState: string,
+  { state }: NativeState,
+  known: JobKnowledge,
+): JobStatus {
+  const reason = known.reason === 'None' ? '' : known.reason;
+  return jobStatus({ id, state, nativeState }, { ...known, reason });
 }
 
 /** `CANCELLED by 1001` and `RUNNING+` are the words in front; reasons tell held from waiting. */
@@ -286,50 +259,6 @@ function dateOf(text: string | undefined): Date | undefined {
 function hostsOf(batchHost: string, nodes: string): readonly string[] {
   const all = expandHostlist(nodes);
   return /^(?:n\/a|\(null\))?$/.test(batchHost) ? all : [...new Set([batchHost, ...all])];
-}
-
-/** The most hosts of one job: a damaged answer must not fill the memory. */
-const mostHosts = 100_000;
-
-/** `node[01-03,07],gpu1` as a list, without what can't be read. */
-export function expandHostlist(list: string): readonly string[] {
-  if (/^(?:\(null\)|None assigned|n\/a)?$/.test(list)) {
-    return [];
-  }
-  const names = list.match(/(?:[^,[\]]|\[[^\]]*\])+/g) ?? [];
-  if (names.join(',') !== list) {
-    return [];
-  }
-  const hosts: string[] = [];
-  for (const name of names) {
-    let expanded = [''];
-    for (const part of name.match(/[^[]+|\[[^\]]*\]/g) ?? []) {
-      const pieces = part.startsWith('[') ? numbersIn(part.slice(1, -1)) : [part];
-      if (expanded.length * pieces.length + hosts.length > mostHosts) {
-        return [];
-      }
-      expanded = expanded.flatMap((head) => pieces.map((piece) => head + piece));
-    }
-    for (const host of expanded) {
-      hosts.push(host);
-    }
-  }
-  return hosts;
-}
-
-/** `01-03,07` as a list; too many numbers are as good as none. */
-function numbersIn(ranges: string): readonly string[] {
-  const numbers: string[] = [];
-  for (const range of ranges.split(',')) {
-    const [, first, last = first] = /^(\d{1,15})(?:-(\d{1,15}))?$/.exec(range) ?? [];
-    if (first === undefined || numbers.length + Number(last) - Number(first) >= mostHosts) {
-      return [];
-    }
-    for (let number = Number(first); number <= Number(last); number++) {
-      numbers.push(String(number).padStart(first.length, '0'));
-    }
-  }
-  return numbers;
 }
 
 /** The latest run of our job; a row with another name is a job that had the id before. */

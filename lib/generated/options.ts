@@ -27,7 +27,7 @@ export interface BatchRequest {
    */
   readonly ngpus?: number | string;
   /**
-   * The walltime: minutes, minutes:seconds, hours:minutes:seconds, or with days in front, as days-hours, days-hours:minutes or days-hours:minutes:seconds.
+   * The walltime, for all batch systems alike: minutes, minutes:seconds, hours:minutes:seconds, or with days in front, as days-hours, days-hours:minutes or days-hours:minutes:seconds.
    */
   readonly runtime?: string;
   /**
@@ -162,6 +162,12 @@ export interface BatchOptions extends SpawnerOptions {
    */
   readonly walltimeSlack: number;
   /**
+   * What becomes of a start whose job is held, and does not start before someone acts. `fail`: the start fails with the reason, and the job is cancelled. `wait`: it waits, within `queueTimeout`.
+   *
+   * @default `"fail"`
+   */
+  readonly held: 'fail' | 'wait';
+  /**
    * How the hub learns the port of the server. `callback`: the job picks a free port and tells the hub. `fixed`: `port` says it, and nothing is told.
    *
    * @default `"callback"`
@@ -173,6 +179,35 @@ export interface BatchOptions extends SpawnerOptions {
    * @default `"{{homedir}}/{{jobName}}.log"`
    */
   readonly logFile: string;
+  /**
+   * The file that carries the environment of the server, its token among it, to the job where the batch system would show a job's environment to others. Its mode is 0600; the job removes it before the server runs. It has to be on a file system that execution nodes and submit host share. A template with the names of `script`.
+   *
+   * @default `"{{homedir}}/.{{jobName}}.env"`
+   */
+  readonly environmentFile: string;
+  /**
+   * The most characters of a job's name, which ends in 12 that no other job has. Default: what the batch system allows in all of its releases.
+   */
+  readonly jobNameLength?: number;
+  /**
+   * Rewrites the name of the execution host that the batch system gives into the one that the hub reaches: where the regular expression `pattern` matches it, the match is replaced by `replacement`, in which $1 is its first group.
+   */
+  readonly execHost?: {
+    /**
+     * With the flag u.
+     *
+     * @default `"^.*$"`
+     */
+    readonly pattern?: string;
+    /**
+     * $& is all that was matched, $1 to $9 and $<name> are the groups.
+     */
+    readonly replacement: string;
+  };
+  /**
+   * The directory of the batch system's client programs, for those commands whose first word is no path. Default: they are looked for in PATH.
+   */
+  readonly binDir?: string;
   /**
    * Environment variables for the commands of the batch system, beside PATH, LC_ALL=C, TZ=UTC and those of the hub's that the scheduler's clients need to find their configuration.
    *
@@ -196,11 +231,11 @@ export interface BatchOptions extends SpawnerOptions {
      */
     readonly submit?: readonly string[];
     /**
-     * Lists all jobs.
+     * Lists all jobs. Where a word has \{\{jobId\}\}, each job is asked about by itself.
      */
     readonly query?: readonly string[];
     /**
-     * Lists the jobs of one account with their tags.
+     * Lists the jobs of one account, or of all, with their marks.
      */
     readonly find?: readonly string[];
     /**
@@ -211,6 +246,10 @@ export interface BatchOptions extends SpawnerOptions {
      * Kills the processes of the job \{\{jobId\}\}.
      */
     readonly kill?: readonly string[];
+    /**
+     * Say how the job \{\{jobId\}\} ended, asked in turn; each stands for the scheduler's own command at its place, and must print what that does. An empty list asks none.
+     */
+    readonly accounting?: readonly (readonly string[])[];
   };
   /**
    * Regular expressions that read what the commands print, instead of the scheduler's own; all with the flags m and u.
@@ -231,9 +270,37 @@ export interface BatchOptions extends SpawnerOptions {
      */
     readonly transient?: string;
     /**
-     * On standard error: the scheduler knows no such job, or it has ended.
+     * In the output of a command about one job that failed: the scheduler knows no such job, or it has ended.
      */
     readonly notFound?: string;
+    /**
+     * One line of the output of `query` and `find` that is a job. The groups `id` and `state` are required; `host` (hosts, divided by commas, blanks, + or :), `reason`, `name`, `tag` and `owner` are read where they are there. Lines that do not match are not read.
+     */
+    readonly job?: string;
+    /**
+     * In the output of a `query` about one job: it is held.
+     */
+    readonly held?: string;
+    /**
+     * In the output of a `query` about one job: it is suspended.
+     */
+    readonly suspended?: string;
+    /**
+     * In the output of a `query` about one job: it runs.
+     */
+    readonly running?: string;
+    /**
+     * In the output of a `query` about one job: it waits in the queue.
+     */
+    readonly pending?: string;
+    /**
+     * In the output of a `query` about one job: it has ended.
+     */
+    readonly ended?: string;
+    /**
+     * In the output of a `query` about one job: its execution host is the group `host`.
+     */
+    readonly host?: string;
   };
   /**
    * What native states mean, beside or instead of the scheduler's own table.
@@ -386,6 +453,106 @@ export interface SpawnerOptions {
 }
 
 /**
+ * What is asked of HTCondor for the job.
+ */
+export interface CondorRequest extends BatchRequest {
+  /**
+   * An expression that the machine has to fulfil (requirements), as it is.
+   */
+  readonly requirements?: string;
+}
+
+/**
+ * Options of CondorSpawner.
+ */
+export interface CondorOptions extends BatchOptions {
+  /**
+   * What is asked of HTCondor for the job.
+   *
+   * @default `{}`
+   */
+  readonly request: CondorRequest;
+}
+
+/**
+ * What is asked of Flux for the job.
+ */
+export interface FluxRequest extends BatchRequest {}
+
+/**
+ * Options of FluxSpawner.
+ */
+export interface FluxOptions extends BatchOptions {
+  /**
+   * What is asked of Flux for the job.
+   *
+   * @default `{}`
+   */
+  readonly request: FluxRequest;
+}
+
+/**
+ * What is asked of the batch system for the job. Names that are not listed are texts of one line, which the templates may use.
+ */
+export interface GenericRequest extends BatchRequest {}
+
+/**
+ * Options of GenericBatchSpawner: all that is to be known of a batch system.
+ */
+export interface GenericOptions extends BatchOptions {
+  /**
+   * What is asked of the batch system for the job. Names that are not listed are texts of one line, which the templates may use.
+   *
+   * @default `{}`
+   */
+  readonly request: GenericRequest;
+  /**
+   * A regular expression that matches the beginning of a directive line of the script. Default: the script has none.
+   *
+   * @default `"(?!)"`
+   */
+  readonly directive: string;
+  /**
+   * Who can see the environment that a job was submitted with. `public`: others than its owner and administrators, or nobody knows; then a file carries the server's environment. `private`: the job gets its environment from that of the submission, of which `exportNames` lists the names.
+   *
+   * @default `"public"`
+   */
+  readonly jobEnvironment: 'private' | 'public';
+  /**
+   * Names of `request` of the site's own that the templates use and that are not always given.
+   *
+   * @default `[]`
+   */
+  readonly requestNames: readonly string[];
+}
+
+/**
+ * What is asked of Grid Engine for the job.
+ */
+export interface GridEngineRequest extends BatchRequest {
+  /**
+   * The parallel environment that gives more than one slot on a host (-pe).
+   */
+  readonly pe?: string;
+  /**
+   * The project (-P).
+   */
+  readonly project?: string;
+}
+
+/**
+ * Options of GridEngineSpawner.
+ */
+export interface GridEngineOptions extends BatchOptions {
+  /**
+   * What is asked of Grid Engine for the job.
+   *
+   * @default `{}`
+   */
+  readonly request: GridEngineRequest;
+}
+
+/**
  * Options of LocalProcessSpawner.
  */
 export interface LocalProcessOptions extends SpawnerOptions {
@@ -416,6 +583,128 @@ export interface LocalProcessOptions extends SpawnerOptions {
 }
 
 /**
+ * What is asked of LSF for the job.
+ */
+export interface LsfRequest extends BatchRequest {
+  /**
+   * The project (-P).
+   */
+  readonly project?: string;
+}
+
+/**
+ * Options of LsfSpawner.
+ */
+export interface LsfOptions extends BatchOptions {
+  /**
+   * What is asked of LSF for the job.
+   *
+   * @default `{}`
+   */
+  readonly request: LsfRequest;
+}
+
+/**
+ * What is asked of Moab for the job.
+ */
+export interface MoabRequest extends BatchRequest {
+  /**
+   * The quality of service (-l qos).
+   */
+  readonly qos?: string;
+  /**
+   * The reservation (-l advres).
+   */
+  readonly reservation?: string;
+}
+
+/**
+ * Options of MoabSpawner.
+ */
+export interface MoabOptions extends BatchOptions {
+  /**
+   * What is asked of Moab for the job.
+   *
+   * @default `{}`
+   */
+  readonly request: MoabRequest;
+}
+
+/**
+ * Options of MultiSlurmSpawner.
+ */
+export interface MultiSlurmOptions extends SlurmOptions {
+  /**
+   * The name of the host that runs the daemon of a node, by the name of the node; a node that it does not name is a host of its own name.
+   *
+   * @default `{}`
+   */
+  readonly daemonResolver: {
+    readonly [k: string]: string;
+  };
+}
+
+/**
+ * Options of SlurmSpawner.
+ */
+export interface SlurmOptions extends BatchOptions {
+  /**
+   * What is asked of Slurm for the job.
+   *
+   * @default `{}`
+   */
+  readonly request: SlurmRequest;
+}
+
+/**
+ * What is asked of OAR for the job.
+ */
+export interface OarRequest extends BatchRequest {
+  /**
+   * The project (--project).
+   */
+  readonly project?: string;
+  /**
+   * What the nodes have to have (-p).
+   */
+  readonly properties?: string;
+}
+
+/**
+ * Options of OarSpawner.
+ */
+export interface OarOptions extends BatchOptions {
+  /**
+   * What is asked of OAR for the job.
+   *
+   * @default `{}`
+   */
+  readonly request: OarRequest;
+}
+
+/**
+ * What is asked of PBS Professional or OpenPBS for the job.
+ */
+export interface PbsRequest extends BatchRequest {
+  /**
+   * The project (-P).
+   */
+  readonly project?: string;
+}
+
+/**
+ * Options of PbsSpawner.
+ */
+export interface PbsOptions extends BatchOptions {
+  /**
+   * What is asked of PBS Professional or OpenPBS for the job.
+   *
+   * @default `{}`
+   */
+  readonly request: PbsRequest;
+}
+
+/**
  * What is asked of Slurm for the job.
  */
 export interface SlurmRequest extends BatchRequest {
@@ -427,6 +716,10 @@ export interface SlurmRequest extends BatchRequest {
    * The cluster, where slurmdbd knows several (--clusters).
    */
   readonly cluster?: string;
+  /**
+   * Whether the cluster is one of a federation, whose clusters may all run the job (--federation). Default: false.
+   */
+  readonly federation?: boolean;
   /**
    * The quality of service (--qos).
    */
@@ -446,13 +739,18 @@ export interface SlurmRequest extends BatchRequest {
 }
 
 /**
- * Options of SlurmSpawner.
+ * What is asked of Torque for the job.
  */
-export interface SlurmOptions extends BatchOptions {
+export interface TorqueRequest extends BatchRequest {}
+
+/**
+ * Options of TorqueSpawner.
+ */
+export interface TorqueOptions extends BatchOptions {
   /**
-   * What is asked of Slurm for the job.
+   * What is asked of Torque for the job.
    *
    * @default `{}`
    */
-  readonly request: SlurmRequest;
+  readonly request: TorqueRequest;
 }

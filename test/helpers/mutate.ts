@@ -4,7 +4,7 @@ import fc from 'fast-check';
  * Damage to a text, as fractions of its length and of that of another, so that it fits any text.
  * `lines` are lines or records.
  */
-type Damage =
+export type Damage =
   | { readonly kind: 'cut'; readonly at: number }
   | { readonly kind: 'remove'; readonly from: number; readonly length: number }
   | { readonly kind: 'splice'; readonly at: number; readonly from: number; readonly length: number }
@@ -58,7 +58,12 @@ export function shuffled(text: string): fc.Arbitrary<string> {
     .map((all) => all.reduce((lines, one) => onLines(one, lines), linesOf(text)).join(''));
 }
 
-function apply(one: Damage, buffer: Buffer<ArrayBuffer>, other: Buffer): Buffer<ArrayBuffer> {
+/** Damages a text; `other` is another text, of which parts get in. */
+export function apply(
+  one: Damage,
+  buffer: Buffer<ArrayBuffer>,
+  other: Buffer,
+): Buffer<ArrayBuffer> {
   const place = (where: number) => Math.floor(where * (buffer.length + 1));
   switch (one.kind) {
     case 'cut':
