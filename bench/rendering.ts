@@ -10,7 +10,7 @@ const environment = { JUPYTERHUB_API_URL: 'http://10.0.0.1:8081/hub/api', PATH: 
 /** Writes one job script and its submission. */
 export function renderer(): () => string {
   const templates = new JobTemplates(slurm, checkOptions<SlurmOptions>(slurm.schema, options));
-  const mark = newMark({ user: { name: 'alice' } });
+  const mark = newMark({ user: { name: 'alice' } }, slurm.jobNameLength);
   const facts = { mark, username: 'alice', homedir: '/home/alice' };
   return () => templates.prepare(facts, environment, environment).script;
 }

@@ -70,6 +70,8 @@ export interface SpawnerEvents {
   running: (where: { readonly host: string }) => void;
   /** The server answers. */
   ready: (address: ServerAddress) => void;
+  /** A ready server has moved: its job has started anew, on another host or port. */
+  moved: (address: ServerAddress) => void;
   /** The server has ended, by itself or by `stop()`. Once for each start. */
   exited: (exit: ExitStatus) => void;
   /** Something went wrong that the server survives. */

@@ -70,6 +70,25 @@ export function sbatchWord(text: string): string {
 }
 
 /**
+ * A text as one line that `printf %b` turns into it again (POSIX): ASCII without quotes, backquotes
+ * and `$`, so that it can stand between quotes in most languages. For batch systems that take no
+ * script.
+ *
+ * @throws {RangeError} for NUL.
+ */
+export function printfText(text: string): string {
+  refuseNul(text);
+  return text.replace(/[^ !#%&(-_a-~]|\\/gu, (char) => short[char] ?? octal(char));
+}
+
+const short: Readonly<Record<string, string>> = { '\n': '\\n', '\\': '\\\\' };
+
+/** The bytes of a character in UTF-8, as in `\0303\0251`. */
+function octal(char: string): string {
+  return [...Buffer.from(char)].map((byte) => `\\0${byte.toString(8).padStart(3, '0')}`).join('');
+}
+
+/**
  * The most bytes of one value on a line that is not a shell's. Torque's qsub reads pieces of 4094
  * bytes, and takes a piece that begins with `#PBS` for a directive; Grid Engine documents 2048 bytes
  * as the longest line of options.

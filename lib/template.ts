@@ -173,6 +173,29 @@ export function renderScript(template: Template, view: TemplateView, rules: Scri
 }
 
 /**
+ * Writes a text in a language of its own, such as a description of a job: each value by `write`,
+ * which throws a RangeError, as the escapers do, where it can't stand there.
+ *
+ * @throws {OptionsError} as `renderScript`
+ */
+export function renderText(
+  template: Template,
+  view: TemplateView,
+  write: (text: string) => string,
+  raw: ReadonlySet<string>,
+): string {
+  return fill(template, view)
+    .map((part) =>
+      typeof part === 'string'
+        ? part
+        : explained(template, part, () =>
+            part.raw ? rawText(part, { raw }) : write(listed(part.value)),
+          ),
+    )
+    .join('');
+}
+
+/**
  * Writes the arguments of a command, which no shell reads: the values stand as they are, a list with
  * commas between its texts. An argument that turns out empty is left out, unless its template is
  * empty: so an option can depend on a value, as in
@@ -243,7 +266,7 @@ function fill(template: Template, view: TemplateView): (string | Filled)[] {
   return fillIn(template.tokens, undefined);
 }
 
-function rawText(part: Filled, rules: ScriptRules): string {
+function rawText(part: Filled, rules: Pick<ScriptRules, 'raw'>): string {
   if (!rules.raw.has(part.source)) {
     throw new RangeError(`is from ${part.source}, which may only stand in {{.}}`);
   }

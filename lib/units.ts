@@ -11,3 +11,14 @@ export function bytes(memory: number | string): number {
   }
   return Math.floor(Number.parseFloat(memory) * 1024 ** (powers[memory.slice(-1)] ?? 0));
 }
+
+/** The number of seconds that a walltime means, as the schema of `request.runtime` has checked it. */
+export function seconds(runtime: string): number {
+  const [, days, clock = ''] = /^(?:(\d+)-)?(.*)$/.exec(runtime) ?? [];
+  const [first = 0, second = 0, third = 0] = clock.split(':').map(Number);
+  if (days !== undefined) {
+    return Number(days) * 86_400 + first * 3600 + second * 60 + third;
+  }
+  // A number alone is minutes, two are minutes and seconds.
+  return clock.split(':').length === 3 ? first * 3600 + second * 60 + third : first * 60 + second;
+}

@@ -240,7 +240,7 @@ describe('Options', () => {
       [
         { request: { runtime: 'abc' } },
         'request.runtime',
-        'The option request.runtime must be a text, such as "12:00:00" or "3-05:10:10"; it is "abc". The walltime: minutes, minutes:seconds, hours:minutes:seconds, or with days in front, as days-hours, days-hours:minutes or days-hours:minutes:seconds.',
+        'The option request.runtime must be a text, such as "12:00:00" or "3-05:10:10"; it is "abc". The walltime, for all batch systems alike: minutes, minutes:seconds, hours:minutes:seconds, or with days in front, as days-hours, days-hours:minutes or days-hours:minutes:seconds.',
       ],
       [
         { request: { nprocs: 0 } },
@@ -363,7 +363,7 @@ describe('Options', () => {
     it('and that lists the names, where none looks like the one that was given', () => {
       const { message } = wrong({ gpu: 1 });
       expect(message).to.match(
-        /^There is no option gpu\. Known are args, cmd, commandEnvironment, /,
+        /^There is no option gpu\. Known are args, binDir, cmd, commandEnvironment, /,
       );
       expect(message).to.include('request').and.include('queueTimeout').and.include('ip,');
       expect(wrong({ request: { cores: 1 } }).message).to.match(

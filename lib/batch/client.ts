@@ -3,9 +3,9 @@ import type { BatchOptions } from '../generated/options.ts';
 import { createLog } from '../log.ts';
 import { endOfLog } from '../runners/log-tail.ts';
 import type { CommandResult, CommandRunner, RunOptions } from '../runners/runner.ts';
-import { commandError, failureOf } from './command.ts';
+import { commandError, failureOf, saysNotFound } from './command.ts';
 import { limiterOf } from './limiter.ts';
-import type { JobFacts, JobTemplates, PreparedJob } from './request.ts';
+import type { EnvironmentFile, JobFacts, JobTemplates, PreparedJob } from './request.ts';
 import type { JobStatus, MarkedJob, Scheduler } from './scheduler.ts';
 import { jobIdIn } from './scheduler.ts';
 
@@ -36,6 +36,13 @@ export type Account =
 /** In ms: the time limit of the small commands that are no batch system's. */
 const shortTimeout = 10_000;
 
+/** What these commands print is no batch system's. */
+const never = /(?!)/;
+
+/** The new file takes the place of the old one at once, and follows no link that lies there. */
+const writeFile =
+  'umask 077 && rm -f -- "$1.new" && set -C && cat >"$1.new" && mv -f -- "$1.new" "$1"';
+
 const log = createLog('batch');
 
 /** Runs the commands of a batch system for the jobs of one account. */
@@ -64,10 +71,10 @@ export class JobClient {
    *
    * @throws CommandError where the command could not be run at all: then there is no job
    */
-  async submit({ script, argv, env }: PreparedJob): Promise<Submission> {
+  async submit({ input, argv, env }: PreparedJob): Promise<Submission> {
     const { transient, outage, jobId } = this.#scheduler.patterns;
     const [program = ''] = argv;
-    const result = await this.#run(argv, { env, input: script });
+    const result = await this.#run(argv, { env, input });
     if (result.exitCode === 0 && !result.timedOut) {
       const accepted = jobIdIn(result.stdout, jobId);
       if (accepted !== undefined) {
@@ -98,6 +105,9 @@ export class JobClient {
   /** The jobs that carry a mark, the oldest first; undefined where there is no usable answer. */
   async find(facts: JobFacts): Promise<readonly MarkedJob[] | undefined> {
     const argv = this.#templates.argv('find', facts);
+    if (argv.length === 0) {
+      return [];
+    }
     try {
       const result = await this.#run(argv);
       if (failureOf(argv[0] ?? '', result, this.#scheduler.patterns.outage) !== undefined) {
@@ -106,6 +116,7 @@ export class JobClient {
       const { tag, jobName } = facts.mark;
       const { jobs, complete } = this.#scheduler.parseFind(result.stdout);
       const marked = jobs
+        .filter(({ owner = facts.username }) => owner === facts.username)
         .filter((job) => job.tag === tag || job.jobName === jobName)
         .sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }));
       return complete || marked.length > 0 ? marked : undefined;
@@ -120,11 +131,11 @@ export class JobClient {
   /** Cancels a job, or kills its processes. Returns why that failed, if it did. */
   async end(how: 'cancel' | 'kill', facts: JobFacts): Promise<string | undefined> {
     const argv = this.#templates.argv(how, facts);
-    const { outage, notFound } = this.#scheduler.patterns;
+    const { patterns } = this.#scheduler;
     try {
       const result = await this.#run(argv);
-      const failure = failureOf(argv[0] ?? '', result, outage);
-      return failure !== undefined && notFound.test(result.stderr) ? undefined : failure;
+      const failure = failureOf(argv[0] ?? '', result, patterns.outage);
+      return failure !== undefined && saysNotFound(result, patterns) ? undefined : failure;
     } catch (error) {
       if (error instanceof CommandError) {
         return error.message;
@@ -168,19 +179,70 @@ export class JobClient {
     try {
       const result = await this.#run(argv);
       const failure = failureOf(argv[0] ?? '', result, patterns.outage);
+      if (source?.absent?.test(result.stderr) === true) {
+        return { kind: 'silent' };
+      }
       if (failure === undefined) {
         const status = source?.parse(result.stdout, job, states);
         return status === undefined ? { kind: 'silent' } : { kind: 'listed', status };
       }
-      if (patterns.notFound.test(result.stderr)) {
+      if (saysNotFound(result, patterns)) {
         return { kind: 'gone' };
       }
-      return source?.absent?.test(result.stderr) === true
-        ? { kind: 'silent' }
-        : { kind: 'unknown', problem: failure };
+      return { kind: 'unknown', problem: failure };
     } catch (error) {
       if (error instanceof CommandError || error instanceof ParseError) {
         return { kind: 'unknown', problem: error.message };
+      }
+      throw error;
+    }
+  }
+
+  /** Why a job waits, where there is a command that says it, and it does. */
+  async explain(facts: JobFacts): Promise<string | undefined> {
+    const argv = this.#templates.explanation(facts);
+    if (argv === undefined) {
+      return undefined;
+    }
+    try {
+      const result = await limiterOf(this.#runner).run(() => this.#run(argv));
+      const failure = failureOf(argv[0] ?? '', result, this.#scheduler.patterns.outage);
+      return failure === undefined ? this.#scheduler.explanation?.parse(result.stdout) : undefined;
+    } catch (error) {
+      if (error instanceof CommandError || error instanceof ParseError) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * Writes the file that carries the environment of the server, as its account; nobody else can read
+   * it, and who reads it sees all of it or none.
+   *
+   * @throws CommandError
+   */
+  async writeEnvironment({ path, text }: EnvironmentFile): Promise<void> {
+    const argv = ['/bin/sh', '-c', writeFile, 'sh', path];
+    const result = await this.#run(argv, { input: text, timeout: shortTimeout });
+    const failure = failureOf('sh', result, never);
+    if (failure !== undefined) {
+      throw commandError(
+        `The file ${path}, which carries the environment of the server to its job, could not be written: ${failure}`,
+        'sh',
+        result,
+      );
+    }
+  }
+
+  /** Removes that file, if it is still there. Returns why that failed, if it did. */
+  async removeEnvironment(path: string): Promise<string | undefined> {
+    try {
+      const result = await this.#run(['rm', '-f', '--', path], { timeout: shortTimeout });
+      return failureOf('rm', result, never);
+    } catch (error) {
+      if (error instanceof CommandError) {
+        return error.message;
       }
       throw error;
     }

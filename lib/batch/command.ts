@@ -1,5 +1,6 @@
 import { CommandError } from '../errors.ts';
 import type { CommandResult } from '../runners/runner.ts';
+import type { SchedulerPatterns } from './scheduler.ts';
 
 /** The most of what a command wrote to standard error that an error keeps. */
 const longestTail = 1000;
@@ -28,6 +29,15 @@ export function failureOf(
     return `${program} printed more than its runner keeps`;
   }
   return outage.test(stderr) ? `${program} failed with exit code 0${said}` : undefined;
+}
+
+/** Whether a command about one job, which failed, says that there is no such job. */
+export function saysNotFound(
+  { stdout, stderr }: CommandResult,
+  { notFound }: Pick<SchedulerPatterns, 'notFound'>,
+): boolean {
+  // Grid Engine says so on standard output.
+  return notFound.test(stderr) || notFound.test(stdout);
 }
 
 /** The error for a command that failed. */

@@ -15,6 +15,12 @@ export interface Job extends JobMark {
   readonly port?: number;
   /** When the walltime is over, in ms of `Date.now()`. */
   readonly endsAt?: number;
+  /** Tells the runs of the job apart: it changes where the job starts anew. */
+  readonly run?: string;
+  /** The server was ready, and its job has started anew or is about to. */
+  readonly moving?: boolean;
+  /** The file with the environment of the server, as long as it may be there. */
+  readonly environmentFile?: string;
 }
 
 /** A job whose id is known. */
@@ -92,6 +98,9 @@ export function saveJob({
   cluster,
   port,
   endsAt,
+  run,
+  moving,
+  environmentFile,
 }: Job): Record<string, Json> {
   return {
     tag,
@@ -101,6 +110,9 @@ export function saveJob({
     ...(cluster !== undefined && { cluster }),
     ...(port !== undefined && { reportedPort: port }),
     ...(endsAt !== undefined && { endsAt: new Date(endsAt).toISOString() }),
+    ...(run !== undefined && { run }),
+    ...(moving === true && { moving }),
+    ...(environmentFile !== undefined && { environmentFile }),
   };
 }
 
@@ -117,6 +129,8 @@ export function loadJob(fields: Readonly<Record<string, unknown>>): Job | undefi
   const cluster = text(fields, 'cluster');
   const port = fields['reportedPort'];
   const endsAt = time(fields, 'endsAt');
+  const run = text(fields, 'run');
+  const environmentFile = text(fields, 'environmentFile');
   if (tag === undefined && jobName === undefined && id === undefined) {
     return undefined;
   }
@@ -129,10 +143,16 @@ export function loadJob(fields: Readonly<Record<string, unknown>>): Job | undefi
   if (/[\s\p{Cc}]/u.test(`${id ?? ''}${cluster ?? ''}`)) {
     throw new StateError('The fields jobId and cluster of the saved state must have no blanks.');
   }
+  if (environmentFile !== undefined && !/^\/[^\0]*$/.test(environmentFile)) {
+    throw new StateError('The field environmentFile of the saved state must be an absolute path.');
+  }
   return {
     tag,
     jobName,
     submittedAt,
+    ...(run !== undefined && { run }),
+    ...(fields['moving'] === true && { moving: true }),
+    ...(environmentFile !== undefined && { environmentFile }),
     ...(id !== undefined && { id }),
     ...(cluster !== undefined && { cluster }),
     ...(port !== undefined && { port }),

@@ -2,13 +2,15 @@ import { SpawnerError } from '../errors.ts';
 import { createLog } from '../log.ts';
 import type { CommandRunner, RunOptions } from '../runners/runner.ts';
 import { sleep } from '../sleep.ts';
-import { failureOf } from './command.ts';
+import { failureOf, saysNotFound } from './command.ts';
 import type { JobStatus, Scheduler } from './scheduler.ts';
 
 /** One query of the job list: what differs between monitors. */
 export interface JobQuery {
   readonly scheduler: Pick<Scheduler, 'name' | 'parseQuery' | 'patterns' | 'states'>;
   readonly argv: readonly string[];
+  /** Where the query is about this job alone. */
+  readonly jobId?: string;
   readonly options: RunOptions;
   /** In ms: the least time between the beginnings of two queries. */
   readonly interval: number;
@@ -60,8 +62,14 @@ export class JobMonitor {
     this.#interval = query.interval;
   }
 
-  /** The monitor that asks this query through this runner, at the shortest interval asked for. */
+  /**
+   * The monitor that asks this query through this runner, at the shortest interval asked for. One
+   * that asks about a single job is nobody else's.
+   */
   static of(runner: CommandRunner, query: JobQuery): JobMonitor {
+    if (query.jobId !== undefined) {
+      return new JobMonitor(runner, query);
+    }
     const { scheduler, argv, options, interval } = query;
     const { name, states, patterns } = scheduler;
     const key = JSON.stringify([name, argv, options, states, String(patterns.outage)]);
@@ -131,12 +139,19 @@ export class JobMonitor {
 
   /** One query. It does not throw: what goes wrong is the `problem` of its answer. */
   async #run(at: number): Promise<Snapshot> {
-    const { scheduler, argv, options } = this.#query;
+    const { scheduler, argv, jobId, options } = this.#query;
     const [program = ''] = argv;
     try {
       const result = await this.#runner.run(argv, options);
       const failure = failureOf(program, result, scheduler.patterns.outage);
-      const { jobs, complete } = scheduler.parseQuery(result.stdout, scheduler.states);
+      if (
+        jobId !== undefined &&
+        failure !== undefined &&
+        saysNotFound(result, scheduler.patterns)
+      ) {
+        return { at, jobs: new Map() };
+      }
+      const { jobs, complete } = scheduler.parseQuery(result.stdout, scheduler.states, jobId);
       const problem =
         failure ?? (complete ? undefined : `${program} printed something that can't be read`);
       log(

@@ -4,9 +4,10 @@ import { callbackWrapper, portPlaceholders } from '../endpoint/wrapper.ts';
 import { kept } from '../environment.ts';
 import { OptionsError } from '../errors.ts';
 import type { BatchOptions } from '../generated/options.ts';
+import { printfText, shellWord } from '../quote.ts';
 import type { Template, TemplateValue, TemplateView } from '../template.ts';
-import { parseTemplate, renderArguments, renderScript } from '../template.ts';
-import { bytes } from '../units.ts';
+import { parseTemplate, renderArguments, renderScript, renderText } from '../template.ts';
+import { bytes, seconds } from '../units.ts';
 import type { Scheduler, SchedulerCommands } from './scheduler.ts';
 
 /** What marks a job as that of one start of one server. */
@@ -20,9 +21,20 @@ export interface JobMark {
 /** The placeholder for the port in the server's arguments and in JUPYTERHUB_SERVICE_URL. */
 export const portPlaceholder = '{port}';
 
+/** A file that carries the environment of the server to its job. */
+export interface EnvironmentFile {
+  readonly path: string;
+  /** For a shell. It holds the server's secrets. */
+  readonly text: string;
+}
+
 /** A job, ready to be submitted. */
 export interface PreparedJob {
   readonly script: string;
+  /** For the standard input of the submission: the script, or a description that holds it. */
+  readonly input: string;
+  /** To be written before the submission, where the batch system would show it to others. */
+  readonly environmentFile?: EnvironmentFile;
   readonly argv: readonly string[];
   /** For the submission: what the commands need, and the values that the job gets by name. */
   readonly env: Readonly<Record<string, string>>;
@@ -60,8 +72,15 @@ exec "$@"`;
 const loaderVariables =
   /^(LD_.*|GLIBC_TUNABLES|GCONV_PATH|GETCONF_DIR|HOSTALIASES|LOCALDOMAIN|LOCPATH|MALLOC_.*|NIS_PATH|NLSPATH|RESOLV_HOST_CONF|RES_OPTIONS|TMPDIR|TZDIR)$/;
 
-/** Marks a new start of a server. */
-export function newMark({ user, serverName = '', hub }: SpawnerContext): JobMark {
+/**
+ * Marks a new start of a server.
+ *
+ * @param jobNameLength the most characters of the name, at least 15
+ */
+export function newMark(
+  { user, serverName = '', hub }: SpawnerContext,
+  jobNameLength: number,
+): JobMark {
   const start = randomBytes(6).toString('hex');
   const hubId = createHash('sha256')
     .update(hub?.apiUrl ?? '')
@@ -70,12 +89,11 @@ export function newMark({ user, serverName = '', hub }: SpawnerContext): JobMark
   const who = [user.name, serverName].map(encodeURIComponent).join(':');
   return {
     tag: `hubspawner:${hubId}:${who}:${start}`,
-    jobName: [
-      'jupyter',
-      plain(user.name),
-      ...(serverName === '' ? [] : [plain(serverName)]),
-      start,
-    ].join('-'),
+    jobName: `${['jupyter', user.name, serverName]
+      .filter((part) => part !== '')
+      .map(plain)
+      .join('-')
+      .slice(0, jobNameLength - start.length - 1)}-${start}`,
   };
 }
 
@@ -90,8 +108,11 @@ export class JobTemplates {
   readonly #options: BatchOptions;
   readonly #script: Template;
   readonly #logFile: Template;
+  readonly #environmentFile: Template;
+  readonly #description: Template | undefined;
   readonly #commands: { readonly [C in keyof SchedulerCommands]: readonly Template[] };
   readonly #accounting: readonly (readonly Template[])[];
+  readonly #explanation: readonly Template[] | undefined;
 
   /** @throws OptionsError for a template that is none */
   constructor(scheduler: Scheduler, options: BatchOptions) {
@@ -107,12 +128,29 @@ export class JobTemplates {
       cancel: parseArgv(cancel, 'commands.cancel'),
       kill: parseArgv(kill, 'commands.kill'),
     };
-    this.#accounting = scheduler.accounting.map(({ command }) => parseArgv(command, 'accounting'));
+    this.#accounting = scheduler.accounting.map(({ command }) =>
+      parseArgv(command, 'commands.accounting'),
+    );
+    this.#environmentFile = parsed(options.environmentFile, 'environmentFile');
+    const { description, explanation } = scheduler;
+    this.#description = description && parsed(description.template, 'description');
+    this.#explanation = explanation && parseArgv(explanation.command, 'explanation');
+  }
+
+  /** Whether each job is asked about by itself. */
+  get asksEach(): boolean {
+    return this.#commands.query.some(({ names }) => names.has('jobId'));
   }
 
   /** The options of `request` that are set, and that no template names: they have no effect. */
   get unused(): readonly string[] {
-    const templates = [this.#script, this.#logFile, ...Object.values(this.#commands).flat()];
+    const templates = [
+      this.#script,
+      this.#logFile,
+      this.#environmentFile,
+      ...(this.#description ? [this.#description] : []),
+      ...Object.values(this.#commands).flat(),
+    ];
     const used = new Set(templates.flatMap(({ names }) => [...names]));
     return Object.keys(this.#options.request).filter(
       (name) => !used.has(name) && !ownRequests.has(name),
@@ -133,36 +171,49 @@ export class JobTemplates {
     commandEnv: Readonly<Record<string, string>>,
   ): PreparedJob {
     const { keepvars, keepvarsExtra = [] } = this.#options.request;
-    const job = this.#exported(
-      { ...kept(keepvarsExtra), ...selected(environment, keepvars) },
-      commandEnv,
-    );
-    const view = {
-      ...this.#view(facts),
-      cmd: this.#command(),
-      exports: exportLines(job.aliased),
-      exportNames: Object.keys(job.env),
-    };
-    const [logFile = ''] = renderArguments([this.#logFile], view);
-    if (job.aliased.length > 0 && !this.#script.names.has('exports')) {
+    const carried = { ...kept(keepvarsExtra), ...selected(environment, keepvars) };
+    const facing = this.#view(facts);
+    const { exports, env, environmentFile } =
+      this.#scheduler.jobEnvironment === 'private'
+        ? bySubmission(carried, this.#aliased(carried, commandEnv))
+        : this.#byFile(carried, facing);
+    if (exports !== '' && !this.#script.names.has('exports')) {
       throw new OptionsError(
         'script',
         'a template with {{{exports}}}',
-        `The option script must have {{{exports}}} before the prologue, to set ${job.aliased.join(', ')}.`,
+        'The option script must have {{{exports}}} before the prologue: it gives the job variables of the server.',
       );
     }
-    const full = { ...view, logFile };
-    return {
-      script: renderScript(this.#script, full, { ...this.#scheduler, raw }),
-      argv: renderArguments(this.#commands.submit, full),
-      env: { ...commandEnv, ...job.env },
+    const [logFile = ''] = renderArguments([this.#logFile], facing);
+    const view = {
+      ...facing,
       logFile,
+      cmd: this.#command(),
+      exports,
+      exportNames: Object.keys(env),
     };
+    const script = renderScript(this.#script, view, { ...this.#scheduler, raw });
+    const full = { ...view, scriptLine: printfText(script) };
+    return {
+      script,
+      input: this.#describe(full) ?? script,
+      argv: this.#render(this.#commands.submit, full),
+      env: { ...commandEnv, ...env },
+      logFile,
+      ...(environmentFile && { environmentFile }),
+    };
+  }
+
+  #describe(view: TemplateView): string | undefined {
+    const { description } = this.#scheduler;
+    return description && this.#description
+      ? renderText(this.#description, view, description.value, raw)
+      : undefined;
   }
 
   /** The argument vector of a command about one job. */
   argv(command: 'find' | 'cancel' | 'kill', facts: JobFacts): readonly string[] {
-    return renderArguments(this.#commands[command], this.#view(facts));
+    return this.#render(this.#commands[command], this.#view(facts));
   }
 
   /**
@@ -174,31 +225,61 @@ export class JobTemplates {
     this.argv('find', facts);
     this.argv('cancel', facts);
     this.argv('kill', facts);
-    this.query(facts.cluster);
+    this.query(facts);
     this.accounting(facts);
+    this.explanation(facts);
   }
 
-  /** The argument vector of the query of all jobs, of the cluster that is given or asked for. */
-  query(cluster?: string): readonly string[] {
-    const request: TemplateView = { ...this.#options.request };
-    return renderArguments(this.#commands.query, { cluster: cluster ?? request['cluster'] });
+  /**
+   * The argument vector of the query of all jobs, of the cluster that is given or asked for. It may
+   * say nothing of one person, so that all share it; that of one job by itself may say its id.
+   */
+  query({ jobId, cluster }: Pick<JobFacts, 'jobId' | 'cluster'>): readonly string[] {
+    const view = {
+      ...this.#unset,
+      ...this.#options.request,
+      ...(cluster !== undefined && { cluster }),
+    };
+    return this.#render(this.#commands.query, this.asksEach ? { ...view, jobId } : view);
   }
 
   /** The argument vectors of the accounting sources, in their order. */
   accounting(facts: JobFacts): readonly (readonly string[])[] {
-    return this.#accounting.map((command) => renderArguments(command, this.#view(facts)));
+    return this.#accounting.map((command) => this.#render(command, this.#view(facts)));
+  }
+
+  /** The argument vector of the command that says why a job waits, where there is one. */
+  explanation(facts: JobFacts): readonly string[] | undefined {
+    return this.#explanation && this.#render(this.#explanation, this.#view(facts));
+  }
+
+  /** An argument vector, with its program in `binDir`. */
+  #render(templates: readonly Template[], view: TemplateView): readonly string[] {
+    const { binDir } = this.#options;
+    const [program, ...words] = renderArguments(templates, view);
+    if (program === undefined) {
+      return [];
+    }
+    const isPath = binDir === undefined || program.includes('/');
+    return [isPath ? program : `${binDir.replace(/\/+$/, '')}/${program}`, ...words];
+  }
+
+  /** The names that templates know, without their values. */
+  get #unset(): TemplateView {
+    const known = [...commonNames, 'cluster', ...this.#scheduler.requestNames];
+    return Object.fromEntries(known.map((name) => [name, undefined]));
   }
 
   #view({ mark, username, homedir, jobId, cluster }: JobFacts): TemplateView {
     const { request, memLimit, cpuLimit } = this.#options;
-    const known = [...commonNames, ...this.#scheduler.requestNames];
-    const unset = Object.fromEntries(known.map((name) => [name, undefined]));
+    const { memory = (mebibytes) => `${mebibytes}M`, runtime } = this.#scheduler;
     const { keepvars: _, keepvarsExtra: __, ngpus, ...given } = request;
     const view: Record<string, TemplateValue> = {
-      ...unset,
-      ...(memLimit !== undefined && { memory: `${Math.ceil(bytes(memLimit) / 2 ** 20)}M` }),
+      ...this.#unset,
+      ...(memLimit !== undefined && { memory: memory(Math.ceil(bytes(memLimit) / 2 ** 20)) }),
       ...(cpuLimit !== undefined && { nprocs: Math.ceil(cpuLimit) }),
       ...given,
+      ...(runtime && given.runtime !== undefined && { runtime: runtime(seconds(given.runtime)) }),
       ngpus: Number(ngpus ?? 0),
       username,
       homedir,
@@ -225,23 +306,72 @@ export class JobTemplates {
       : words.map((word) => word.replaceAll(portPlaceholder, String(port)));
   }
 
-  /** Values under the names by which the submission passes them on. */
-  #exported(
+  /** The names of variables that the commands must not see, since they would act on them. */
+  #aliased(
     environment: Readonly<Record<string, string>>,
     commandEnv: Readonly<Record<string, string>>,
-  ): { readonly env: Readonly<Record<string, string>>; readonly aliased: readonly string[] } {
-    const aliased = Object.keys(environment).filter(
+  ): readonly string[] {
+    return Object.keys(environment).filter(
       (name) =>
         Object.hasOwn(commandEnv, name) ||
         this.#scheduler.ownVariables.test(name) ||
         loaderVariables.test(name),
     );
-    const entries = Object.entries(environment).map(([name, value]) => [
-      aliased.includes(name) ? `${aliasPrefix}${name}` : name,
-      value,
-    ]);
-    return { env: Object.fromEntries(entries), aliased };
   }
+
+  #byFile(environment: Readonly<Record<string, string>>, view: TemplateView): Carried {
+    const [path = ''] = renderArguments([this.#environmentFile], view);
+    if (!path.startsWith('/')) {
+      throw new OptionsError('environmentFile', 'a template of an absolute path');
+    }
+    const lines = Object.entries(environment).map(
+      ([name, value]) => `export ${name}=${shellWord(value)}\n`,
+    );
+    return lines.length === 0
+      ? { exports: '', env: {} }
+      : { exports: readFile(path), env: {}, environmentFile: { path, text: lines.join('') } };
+  }
+}
+
+/** How the environment of the server gets into its job. */
+interface Carried {
+  /** Shell lines of the script. */
+  readonly exports: string;
+  /** For the submission. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly environmentFile?: EnvironmentFile;
+}
+
+function bySubmission(
+  environment: Readonly<Record<string, string>>,
+  aliased: readonly string[],
+): Carried {
+  const entries = Object.entries(environment).map(([name, value]) => [
+    aliased.includes(name) ? `${aliasPrefix}${name}` : name,
+    value,
+  ]);
+  return { exports: exportLines(aliased), env: Object.fromEntries(entries) };
+}
+
+/** In s: how long a job waits for its environment, which is written anew where it starts anew. */
+const fileWait = 900;
+
+/** Shell lines that take the environment out of its file. */
+function readFile(path: string): string {
+  return `# The environment of the server is in a file that nobody else can read, and that goes now.
+hubspawner_file=${shellWord(path)}
+hubspawner_wait=${fileWait}
+until hubspawner_environment=$(cat "$hubspawner_file" 2>/dev/null); do
+  if [ "$hubspawner_wait" = 0 ]; then
+    echo "hubspawner: the file $hubspawner_file with the environment of the server is missing." >&2
+    exit 1
+  fi
+  hubspawner_wait=$((hubspawner_wait - 1))
+  sleep 1
+done
+rm -f "$hubspawner_file"
+eval "$hubspawner_environment"
+unset hubspawner_file hubspawner_wait hubspawner_environment`;
 }
 
 /** What the templates are told of one job. */

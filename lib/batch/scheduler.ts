@@ -37,6 +37,8 @@ export interface JobStatus {
   readonly submittedAt?: Date;
   /** When it began to run, the last time if it was put back into the queue. */
   readonly startedAt?: Date;
+  /** Tells its runs apart: changes where it starts anew, and not before. Default: `startedAt`. */
+  readonly run?: string;
   /** When a waiting job is expected to start. */
   readonly estimatedStart?: Date;
   /** When the walltime is over. */

@@ -14,6 +14,7 @@ import { exitOfJob } from './exit.ts';
 import type { Job, SubmittedJob } from './job.ts';
 import { isSubmitted, JobSlot, jobLost, loadJob, saveJob } from './job.ts';
 import { JobMonitor } from './monitor.ts';
+import type { EnvironmentFile, JobMark, PreparedJob } from './request.ts';
 import { JobTemplates, newMark, portPlaceholder } from './request.ts';
 import type { JobStatus, Scheduler } from './scheduler.ts';
 import { withOverrides } from './scheduler.ts';
@@ -38,16 +39,23 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     return this.scheduler.name;
   }
 
+  /** The scheduler of one spawner: what the class has, with what the options replace of it. */
+  static schedulerFor(options: BatchOptions): Scheduler {
+    return withOverrides(this.scheduler, options);
+  }
+
   readonly #scheduler: Scheduler;
   readonly #templates: JobTemplates;
   readonly #client: JobClient;
   readonly #commandEnv: Readonly<Record<string, string>>;
-  readonly #monitors = new Map<string | undefined, JobMonitor>();
+  readonly #monitors = new Map<string, JobMonitor>();
   #tracker: JobTracker;
   readonly #slot: JobSlot;
   readonly #submitter: Submitter;
-  /** The execution hosts of the running job. */
-  #hosts: readonly string[] = [];
+  /** Under which the hub reaches the execution host of the running job. */
+  #host: string | undefined;
+  /** The port that is known was reported again, perhaps by a run that nobody has seen yet. */
+  #reportedAgain = false;
   /** A start has a job, or is about to. */
   #launching = false;
   /** How often in a row a job of an unknown id was looked for in vain. */
@@ -61,7 +69,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   /** @throws OptionsError */
   constructor(context: SpawnerContext, options: Partial<O> = {}) {
     super(context, options);
-    this.#scheduler = withOverrides(new.target.scheduler, this.options);
+    this.#scheduler = new.target.schedulerFor(this.options);
     this.#commandEnv = {
       ...kept(['PATH', ...this.#scheduler.environment]),
       LC_ALL: 'C',
@@ -86,7 +94,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     this.#tracker = this.#newTracker();
     checkEndpoint(this.context, this.options);
     // A template that can't be filled in is found here, and not when someone waits for a server.
-    const mark = newMark(this.context);
+    const mark = newMark(this.context, this.#scheduler.jobNameLength);
     const names = Object.fromEntries(
       Object.keys(this.options.environment).map((name) => [name, '']),
     );
@@ -125,12 +133,30 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     if (job === undefined || this.#terminating || this.options.endpoint !== 'callback') {
       return false;
     }
-    if (this.address !== undefined) {
-      return this.address.port === port;
+    // The job has read its environment before it looked for a port.
+    const { environmentFile: _, ...rest } = job;
+    if (this.address === undefined) {
+      this.#slot.set({ ...rest, port });
+    } else if (this.address.port === port) {
+      this.#reportedAgain = true;
+    } else {
+      this.#slot.set({ ...rest, port, ...(!this.starting && { moving: true }) });
+      this.#host = undefined;
+      this.clearAddress();
     }
-    this.#slot.set({ ...job, port });
     this.#findAddress();
+    if (!this.starting) {
+      void this.#lookAgain();
+    }
     return true;
+  }
+
+  /** The name under which the hub reaches an execution host; see the option `execHost`. */
+  protected hostOf(node: string): string {
+    const { execHost } = this.options;
+    return execHost === undefined
+      ? node
+      : node.replace(new RegExp(execHost.pattern ?? '', 'u'), execHost.replacement);
   }
 
   protected override portText(): string {
@@ -152,24 +178,17 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   /** Forgets the job. */
   protected override clearFields(): void {
     this.#slot.load(undefined);
-    this.#hosts = [];
+    this.#host = undefined;
+    this.#reportedAgain = false;
+    this.#monitors.clear();
     this.#tracker = this.#newTracker();
   }
 
   async #launch(start: StartScope): Promise<ServerAddress> {
     start.report(0, 'Preparing the job');
-    const mark = newMark(this.context);
-    const username = this.#username;
-    const homedir = await start.step('submit', this.options.startTimeout, (signal) =>
-      unlessAborted(
-        signal,
-        async () => this.options.request.homedir ?? this.#client.homedir(username),
-      ),
-    );
-    const prepared = this.#templates.prepare(
-      { mark, username, homedir },
-      this.environment(),
-      this.#commandEnv,
+    const mark = newMark(this.context, this.#scheduler.jobNameLength);
+    const prepared = await start.step('submit', this.options.startTimeout, (signal) =>
+      unlessAborted(signal, () => this.#prepare(mark)),
     );
     for (const name of this.#templates.unused) {
       this.announce('warning', {
@@ -178,9 +197,15 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       });
     }
     throwIfAborted(start.signal);
+    const { environmentFile } = prepared;
     this.#launching = true;
-    this.#slot.set({ ...mark, submittedAt: Date.now() });
+    this.#slot.set({
+      ...mark,
+      submittedAt: Date.now(),
+      ...(environmentFile && { environmentFile: environmentFile.path }),
+    });
     try {
+      await this.#beforeSubmission(environmentFile, start.signal);
       start.report(5, 'Submitting the job');
       const job = await start.step('submit', this.options.startTimeout, (signal) =>
         this.#submitter.submit(prepared, signal, (message) => start.report(5, message)),
@@ -188,10 +213,23 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       start.report(10, `Job ${job.id} is submitted`);
       return await this.#untilReady(start, prepared.logFile);
     } catch (error) {
-      await this.#cleanUp();
+      await this.#cleanUp(environmentFile?.path);
       throw error;
     } finally {
       this.#launching = false;
+    }
+  }
+
+  async #beforeSubmission(file: EnvironmentFile | undefined, signal: AbortSignal): Promise<void> {
+    try {
+      if (file !== undefined) {
+        await this.#client.writeEnvironment(file);
+      }
+      throwIfAborted(signal);
+    } catch (error) {
+      // It is certain that there is no job.
+      this.#slot.set(undefined);
+      throw error;
     }
   }
 
@@ -199,29 +237,49 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   async #untilReady(start: StartScope, logFile: string): Promise<ServerAddress> {
     const { queueTimeout, startTimeout } = this.options;
     for (;;) {
-      const { hosts } = await start.step('queue', queueTimeout, (signal) =>
+      await start.step('queue', queueTimeout, (signal) =>
         this.#untilRunning(start, signal, logFile),
       );
-      const [host = ''] = hosts ?? [];
+      const host = this.#host ?? '';
       this.announce('running', { host });
       start.report(50, `The job runs on ${host}; waiting for its server to say where it listens`);
       const address = await start.step('launch', startTimeout, (signal) =>
         this.#untilAddress(signal, logFile),
       );
       if (address !== undefined) {
-        return this.waitUntilReady(start, address, (signal) => this.#untilDeath(signal, logFile));
+        try {
+          return await this.waitUntilReady(start, address, (signal) =>
+            this.#untilDeath(address, signal, logFile),
+          );
+        } catch (error) {
+          if (error !== startsAnew) {
+            throw error;
+          }
+        }
       }
       start.report(20, 'The job was put back into the queue');
     }
   }
 
-  async #untilRunning(start: StartScope, signal: AbortSignal, logFile: string): Promise<JobStatus> {
+  async #untilRunning(start: StartScope, signal: AbortSignal, logFile: string): Promise<void> {
     let told = '';
+    let before: JobStatus | undefined;
+    let explained: string | undefined;
     for await (const status of this.#statuses(signal, logFile)) {
       if (hasStarted(status)) {
-        return status;
+        return;
       }
-      const message = waitingMessage(status);
+      if (status.nativeState !== before?.nativeState) {
+        explained = await this.#explanationOf(status);
+      }
+      const message = waitingMessage(status, this.#inPlainWords(status.reason ?? explained));
+      // Seen twice: a hold may be over at once.
+      if (status.state === 'held' && before?.state === 'held' && this.options.held === 'fail') {
+        throw new StartError(
+          `${message}. It is cancelled; with the option held: 'wait', a start waits for the release.`,
+        );
+      }
+      before = status;
       const news = `${message} ${status.estimatedStart?.getTime()}`;
       if (news !== told) {
         told = news;
@@ -229,6 +287,21 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       }
     }
     throw jobLost();
+  }
+
+  /** Why a job waits, where the list does not say it. */
+  async #explanationOf({ state, reason }: JobStatus): Promise<string | undefined> {
+    const { job } = this.#slot;
+    return job === undefined || state === 'unknown' || reason !== undefined
+      ? undefined
+      : this.#client.explain(this.#slot.facts(job));
+  }
+
+  #inPlainWords(reason: string | undefined): string | undefined {
+    const { reasons = {} } = this.#scheduler;
+    return reason !== undefined && Object.hasOwn(reasons, reason)
+      ? `${reason}: ${reasons[reason]}`
+      : reason;
   }
 
   /** The address of the server; undefined if the job went back into the queue. */
@@ -245,12 +318,8 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
             }),
         ),
       async (inner) => {
-        for await (const { state } of this.#statuses(inner, logFile)) {
-          if (state === 'pending' || state === 'held') {
-            const { port: _, ...job } = this.#slot.required;
-            this.#slot.set(job);
-            this.#hosts = [];
-            this.clearAddress();
+        for await (const status of this.#statuses(inner, logFile)) {
+          if (isBack(status)) {
             return undefined;
           }
         }
@@ -259,9 +328,12 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     );
   }
 
-  async #untilDeath(signal: AbortSignal, logFile: string): Promise<never> {
+  /** Throws when the job has ended, or its server is no longer where it was. */
+  async #untilDeath({ url }: ServerAddress, signal: AbortSignal, logFile: string): Promise<never> {
     for await (const _ of this.#statuses(signal, logFile)) {
-      // The iteration throws when the job has ended.
+      if (this.address?.url !== url) {
+        throw startsAnew;
+      }
     }
     throw jobLost();
   }
@@ -297,39 +369,129 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
 
   async #status(job: SubmittedJob, since = 0): Promise<Tracked> {
     const facts = this.#slot.facts(job);
-    const tracked = await this.#tracker.status(this.#monitorOf(job.cluster), job, facts, since);
-    const { endsAt, hosts = [] } = tracked.status;
-    const current = this.#slot.job;
-    if (current?.id === job.id && hasStarted(tracked.status)) {
-      if (endsAt !== undefined && endsAt.getTime() !== current.endsAt) {
-        this.#slot.set({ ...current, endsAt: endsAt.getTime() });
-      }
-      this.#hosts = hosts;
-      this.#findAddress();
+    const tracked = await this.#tracker.status(this.#monitorOf(job), job, facts, since);
+    if (this.#slot.job?.id === job.id) {
+      await this.#follow(this.#slot.job, tracked.status);
     }
     return tracked;
   }
 
-  #monitorOf(cluster: string | undefined): JobMonitor {
-    let monitor = this.#monitors.get(cluster);
+  /** Takes over where the job runs, until when, and that it has started anew. */
+  async #follow(job: Job, status: JobStatus): Promise<void> {
+    if (isBack(status)) {
+      if (job.run !== undefined || this.address !== undefined) {
+        const { run: _, port: __, ...rest } = job;
+        this.#slot.set({ ...rest, ...(!this.starting && { moving: true }) });
+        this.#host = undefined;
+        this.clearAddress();
+        await this.#renewEnvironment();
+      }
+      return;
+    }
+    const [node] = status.hosts ?? [];
+    if (!hasStarted(status) || node === undefined) {
+      return;
+    }
+    this.#host = this.hostOf(node);
+    const run = `${status.run ?? status.startedAt?.toISOString() ?? ''}@${node}`;
+    const endsAt = status.endsAt?.getTime() ?? job.endsAt;
+    if (run !== job.run || endsAt !== job.endsAt) {
+      this.#slot.set({ ...job, run, ...(endsAt !== undefined && { endsAt }) });
+    }
+    this.#findAddress();
+    if (job.run !== undefined && run !== job.run) {
+      await this.#renewEnvironment();
+    }
+  }
+
+  /** A run of the job has taken the file with the environment, and the next one waits for it. */
+  async #renewEnvironment(): Promise<void> {
+    const { job } = this.#slot;
+    if (this.#scheduler.jobEnvironment === 'private' || this.#terminating || job === undefined) {
+      return;
+    }
+    try {
+      const { environmentFile } = await this.#prepare(job);
+      if (environmentFile !== undefined && this.#slot.job?.tag === job.tag) {
+        this.#slot.set({ ...this.#slot.job, environmentFile: environmentFile.path });
+        await this.#client.writeEnvironment(environmentFile);
+      }
+    } catch (cause) {
+      this.announce('warning', {
+        code: 'command-failed',
+        message: `The job has started anew, and could not be given its environment: ${messageOf(cause)}`,
+        cause,
+      });
+    }
+  }
+
+  async #prepare(mark: JobMark): Promise<PreparedJob> {
+    const username = this.#username;
+    const homedir = this.options.request.homedir ?? (await this.#client.homedir(username));
+    return this.#templates.prepare(
+      { mark, username, homedir },
+      this.environment(),
+      this.#commandEnv,
+    );
+  }
+
+  #monitorOf({ id, cluster }: SubmittedJob): JobMonitor {
+    const jobId = this.#templates.asksEach ? id : undefined;
+    const key = JSON.stringify([cluster, jobId]);
+    let monitor = this.#monitors.get(key);
     if (monitor === undefined) {
       monitor = JobMonitor.of(this.runner, {
         scheduler: this.#scheduler,
-        argv: this.#templates.query(cluster),
+        argv: this.#templates.query({ jobId, cluster }),
+        ...(jobId !== undefined && { jobId }),
         options: { env: this.#commandEnv, timeout: this.options.commandTimeout },
         interval: this.options.queryInterval,
       });
-      this.#monitors.set(cluster, monitor);
+      this.#monitors.set(key, monitor);
     }
     return monitor;
   }
 
-  /** Sets the address once both host and port are known. */
+  /** Sets the address once both host and port are known; tells of one that a ready server has moved to. */
   #findAddress(): void {
-    const [host] = this.#hosts;
-    const port = this.options.endpoint === 'fixed' ? this.options.port : this.#slot.job?.port;
-    if (host !== undefined && port !== undefined) {
-      this.#addressFound(this.address ?? this.setAddress(host, port));
+    const { job } = this.#slot;
+    const isFixed = this.options.endpoint === 'fixed';
+    const port = isFixed ? this.options.port : job?.port;
+    const host = this.#host;
+    if (job === undefined || host === undefined || port === undefined) {
+      return;
+    }
+    // A new host alone is news only where its port is known: fixed, or reported once more.
+    const { address } = this;
+    const stays =
+      address !== undefined && (address.host === host || !(isFixed || this.#reportedAgain));
+    if (stays) {
+      this.#addressFound(address);
+      return;
+    }
+    this.#reportedAgain = false;
+    const moved = this.setAddress(host, port);
+    this.#addressFound(moved);
+    if (!this.starting && (address !== undefined || job.moving === true)) {
+      const { moving: _, ...settled } = job;
+      this.#slot.set(settled);
+      this.announce('moved', moved);
+    }
+  }
+
+  /** Asks where the job runs now, because its server has reported a port. */
+  async #lookAgain(): Promise<void> {
+    const { job } = this.#slot;
+    try {
+      if (job !== undefined && isSubmitted(job)) {
+        await this.#status(job, performance.now());
+      }
+    } catch (cause) {
+      this.announce('warning', {
+        code: 'command-failed',
+        message: `It could not be asked where the server is now: ${messageOf(cause)}`,
+        cause,
+      });
     }
   }
 
@@ -343,7 +505,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     const { gracePeriod, commandTimeout } = this.options;
     const age = Date.now() - job.submittedAt;
     if (this.#absent >= 2 && age > gracePeriod + commandTimeout) {
-      await this.ended(neverAccepted);
+      await this.#end(neverAccepted);
     }
     return typeof found === 'object' ? found : undefined;
   }
@@ -358,7 +520,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
         options: this.options,
         now: () => this.#now,
         status: (job, since) => this.#status(job, since),
-        ended: (exit) => this.ended(exit),
+        ended: (exit) => this.#end(exit),
       });
     } finally {
       this.#terminating = false;
@@ -366,9 +528,11 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   }
 
   /** After a start that failed: nothing of it may stay. */
-  async #cleanUp(): Promise<void> {
+  async #cleanUp(environmentFile: string | undefined): Promise<void> {
     try {
       await this.#terminate();
+      // Where there never was a job, there was no end of one.
+      await this.#discard(environmentFile);
     } catch (cause) {
       this.announce('warning', {
         code: 'command-failed',
@@ -381,9 +545,28 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   async #finish(job: SubmittedJob, { exit }: JobStatus): Promise<ExitStatus> {
     const status = exit ?? exitOfJob({ cause: 'unknown' });
     if (this.#slot.job?.id === job.id) {
-      await this.ended(status);
+      await this.#end(status);
     }
     return status;
+  }
+
+  /** The job has ended; whether it has read its environment or not, the file goes. */
+  async #end(exit: ExitStatus): Promise<void> {
+    await this.#discard(this.#slot.job?.environmentFile);
+    await this.ended(exit);
+  }
+
+  async #discard(environmentFile: string | undefined): Promise<void> {
+    if (environmentFile === undefined) {
+      return;
+    }
+    const problem = await this.#client.removeEnvironment(environmentFile);
+    if (problem !== undefined) {
+      this.announce('warning', {
+        code: 'command-failed',
+        message: `The file ${environmentFile}, which holds the server's secrets, could not be removed: ${problem}`,
+      });
+    }
   }
 
   get #username(): string {
@@ -391,7 +574,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   }
 
   #newTracker(): JobTracker {
-    return new JobTracker(this.#client, this.options, (warning) =>
+    return new JobTracker(this.#client, this.options, this.#scheduler, (warning) =>
       this.announce('warning', warning),
     );
   }
@@ -401,7 +584,15 @@ function hasStarted({ state }: JobStatus): boolean {
   return state === 'running' || state === 'suspended' || state === 'completing';
 }
 
-function waitingMessage({ id, state, reason }: JobStatus): string {
+/** The batch system itself says that it waits, and not only that it is not known yet. */
+function isBack({ state, nativeState }: JobStatus): boolean {
+  return (state === 'pending' || state === 'held') && nativeState !== '';
+}
+
+/** Thrown to wait for the next run of a job. */
+const startsAnew = new Error('The job starts anew.');
+
+function waitingMessage({ id, state }: JobStatus, reason: string | undefined): string {
   const why = reason === undefined ? '' : ` (${reason})`;
   switch (state) {
     case 'held':

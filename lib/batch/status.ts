@@ -12,7 +12,7 @@ export function jobStatus(
   { id, state, nativeState }: Pick<JobStatus, 'id' | 'state' | 'nativeState'>,
   known: JobKnowledge,
 ): JobStatus {
-  const { reason, hosts, exit, submittedAt, startedAt, estimatedStart, endsAt } = known;
+  const { reason, hosts, exit, submittedAt, startedAt, run, estimatedStart, endsAt } = known;
   return {
     id,
     state,
@@ -22,6 +22,7 @@ export function jobStatus(
     ...(exit && { exit }),
     ...(submittedAt && { submittedAt }),
     ...(startedAt && { startedAt }),
+    ...(run !== undefined && { run }),
     ...(estimatedStart && { estimatedStart }),
     ...(endsAt && { endsAt }),
   };

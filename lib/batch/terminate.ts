@@ -42,12 +42,15 @@ export async function terminate(termination: Termination): Promise<void> {
   let failure = '';
   // The first look comes before the first cancel: the id may be that of another job by now.
   let since = 0;
+  let pushed = false;
   for (let absent = 0; slot.job !== undefined; ) {
     const { job } = slot;
     if (isSubmitted(job)) {
-      const { status } = await termination.status(job, since);
-      // What is being cleaned up is no server any more, even where that takes for ever.
-      if (status.state === 'ended' || (status.state === 'completing' && Date.now() > deadline)) {
+      const { status, unlisted = false } = await termination.status(job, since);
+      // What is being cleaned up is no server any more, even where that takes for ever; nor is what
+      // was cancelled and is in no list, whenever its record comes.
+      const over = status.state === 'completing' ? Date.now() > deadline : unlisted && pushed;
+      if (status.state === 'ended' || over) {
         await ended(status.exit ?? exitOfJob({ cause: 'cancelled' }));
         return;
       }
@@ -72,6 +75,7 @@ export async function terminate(termination: Termination): Promise<void> {
     }
     if (isSubmitted(job)) {
       failure = await push(job);
+      pushed ||= failure === '';
       // One ms later than now: an answer to a question asked before the cancel will not do.
       since = performance.now() + 1;
     }

@@ -5,14 +5,19 @@ import { exitOfJob } from './exit.ts';
 import type { SubmittedJob } from './job.ts';
 import type { JobMonitor } from './monitor.ts';
 import type { JobFacts } from './request.ts';
-import type { JobStatus } from './scheduler.ts';
+import type { JobStatus, Scheduler } from './scheduler.ts';
 
 /** What is known of a job. */
 export interface Tracked {
   readonly status: JobStatus;
   /** The question that was answered began then, in ms of `performance.now()`. */
   readonly at: number;
+  /** Whether it is in no list, and no record has its end yet. */
+  readonly unlisted?: boolean;
 }
+
+/** In ms: see `accountingDelay` of `Scheduler`. */
+const defaultDelay = 10_000;
 
 /** In ms: how far the clocks of hub and batch system may be apart. */
 const clockTolerance = 600_000;
@@ -24,7 +29,10 @@ const clockTolerance = 600_000;
 export class JobTracker {
   readonly #client: JobClient;
   readonly #options: BatchOptions;
+  readonly #accountingDelay: number;
   readonly #warn: (warning: SpawnerWarning) => void;
+  /** When the job was first in no list and no record, in ms of `Date.now()`. */
+  #missedAt: number | undefined;
   /** The unusable answers in a row. */
   #unknown:
     | {
@@ -38,9 +46,15 @@ export class JobTracker {
   /** Accounting has said that a job with another time of submission is ours. */
   #known = false;
 
-  constructor(client: JobClient, options: BatchOptions, warn: (warning: SpawnerWarning) => void) {
+  constructor(
+    client: JobClient,
+    options: BatchOptions,
+    { accountingDelay = defaultDelay }: Pick<Scheduler, 'accountingDelay'>,
+    warn: (warning: SpawnerWarning) => void,
+  ) {
     this.#client = client;
     this.#options = options;
+    this.#accountingDelay = accountingDelay;
     this.#warn = warn;
   }
 
@@ -60,6 +74,7 @@ export class JobTracker {
     switch (sighting.kind) {
       case 'listed':
         this.#seen = true;
+        this.#missedAt = undefined;
         if (sighting.status.state === 'unknown') {
           const word = sighting.status.nativeState;
           return { at, status: await this.#unclear(job, facts, `it is in the state ${word}`) };
@@ -73,7 +88,7 @@ export class JobTracker {
         if (!this.#seen && Date.now() - job.submittedAt < this.#options.gracePeriod) {
           return { at, status: { id: job.id, state: 'pending', nativeState: '' } };
         }
-        return { at, status: await this.#unlisted(job, facts) };
+        return { at, ...(await this.#unlisted(job, facts)) };
       case 'unknown':
         return { at, status: await this.#unclear(job, facts, sighting.problem) };
     }
@@ -103,19 +118,33 @@ export class JobTracker {
   }
 
   /** A complete answer does not list it: it is over, unless another source still knows it. */
-  async #unlisted(job: SubmittedJob, facts: JobFacts): Promise<JobStatus> {
+  async #unlisted(job: SubmittedJob, facts: JobFacts): Promise<Omit<Tracked, 'at'>> {
     const account = await this.#client.account(facts);
     switch (account.kind) {
       case 'listed':
         this.#clear();
-        return account.status;
+        return { status: account.status };
       case 'gone':
+        this.#clear();
+        return { status: gone(job) };
       case 'silent':
         this.#clear();
-        return gone(job);
+        return this.#missed(job);
       case 'unknown':
-        return this.#unclear(job, facts, account.problem);
+        return { status: await this.#unclear(job, facts, account.problem) };
     }
+  }
+
+  /** No list and no record has it: records come late, and a list may lack a job for a moment. */
+  #missed(job: SubmittedJob): Omit<Tracked, 'at'> {
+    const now = Date.now();
+    this.#missedAt ??= now;
+    if (now - this.#missedAt >= this.#accountingDelay) {
+      return { status: gone(job) };
+    }
+    const reason = 'it is no longer listed, and there is no record of its end yet';
+    const status: JobStatus = { id: job.id, state: 'unknown', nativeState: '', reason };
+    return { status, unlisted: true };
   }
 
   /** No usable answer: the job counts as alive until the budget is used up and accounting or the walltime says more. */

@@ -501,6 +501,88 @@ export interface GenericRequest extends BatchRequest {}
  */
 export interface GenericOptions extends BatchOptions {
   /**
+   * The commands of the batch system, one word each, without a shell; each word is a mustache template, and one that comes out empty is left out. The defaults are the scheduler's own.
+   *
+   * @default `{}`
+   */
+  readonly commands: {
+    /**
+     * Reads the script from standard input, prints the job id.
+     */
+    readonly submit: readonly string[];
+    /**
+     * Lists all jobs. Where a word has \{\{jobId\}\}, each job is asked about by itself.
+     */
+    readonly query: readonly string[];
+    /**
+     * Lists the jobs of one account, or of all, with their marks.
+     */
+    readonly find?: readonly string[];
+    /**
+     * Ends the job \{\{jobId\}\}.
+     */
+    readonly cancel: readonly string[];
+    /**
+     * Kills the processes of the job \{\{jobId\}\}.
+     */
+    readonly kill?: readonly string[];
+    /**
+     * Say how the job \{\{jobId\}\} ended, asked in turn; each stands for the scheduler's own command at its place, and must print what that does. An empty list asks none.
+     */
+    readonly accounting?: readonly (readonly string[])[];
+  };
+  /**
+   * Regular expressions that read what the commands print, instead of the scheduler's own; all with the flags m and u.
+   *
+   * @default `{}`
+   */
+  readonly patterns: {
+    /**
+     * One line of the output of a submission: the group `id` is the job id, `cluster` the cluster.
+     */
+    readonly jobId: string;
+    /**
+     * On standard error: the command failed although its exit code may be 0.
+     */
+    readonly outage?: string;
+    /**
+     * On standard error of a submission: the batch system was not there or not able; it is tried again.
+     */
+    readonly transient?: string;
+    /**
+     * In the output of a command about one job that failed: the scheduler knows no such job, or it has ended.
+     */
+    readonly notFound?: string;
+    /**
+     * One line of the output of `query` and `find` that is a job. The groups `id` and `state` are required; `host` (hosts, divided by commas, blanks, + or :), `reason`, `name`, `tag` and `owner` are read where they are there. Lines that do not match are not read.
+     */
+    readonly job?: string;
+    /**
+     * In the output of a `query` about one job: it is held.
+     */
+    readonly held?: string;
+    /**
+     * In the output of a `query` about one job: it is suspended.
+     */
+    readonly suspended?: string;
+    /**
+     * In the output of a `query` about one job: it runs.
+     */
+    readonly running?: string;
+    /**
+     * In the output of a `query` about one job: it waits in the queue.
+     */
+    readonly pending?: string;
+    /**
+     * In the output of a `query` about one job: it has ended.
+     */
+    readonly ended?: string;
+    /**
+     * In the output of a `query` about one job: its execution host is the group `host`.
+     */
+    readonly host?: string;
+  };
+  /**
    * What is asked of the batch system for the job. Names that are not listed are texts of one line, which the templates may use.
    *
    * @default `{}`

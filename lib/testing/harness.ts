@@ -30,6 +30,7 @@ export class EventLog implements Details {
   readonly submitted: Details['submitted'] = [];
   readonly running: Details['running'] = [];
   readonly ready: Details['ready'] = [];
+  readonly moved: Details['moved'] = [];
   readonly exited: Details['exited'] = [];
   readonly warning: Details['warning'] = [];
 
@@ -45,14 +46,15 @@ export class EventLog implements Details {
     spawner.on('submitted', into('submitted', this.submitted));
     spawner.on('running', into('running', this.running));
     spawner.on('ready', into('ready', this.ready));
+    spawner.on('moved', into('moved', this.moved));
     spawner.on('exited', into('exited', this.exited));
     spawner.on('warning', into('warning', this.warning));
   }
 
   /** Everything that came with the events. */
   get details(): readonly unknown[] {
-    const { state, progress, submitted, running, ready, exited, warning } = this;
-    return [state, progress, submitted, running, ready, exited, warning].flat();
+    const { state, progress, submitted, running, ready, moved, exited, warning } = this;
+    return [state, progress, submitted, running, ready, moved, exited, warning].flat();
   }
 }
 

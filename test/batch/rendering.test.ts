@@ -151,7 +151,7 @@ function render({ options, account, home, user, serverName, environment }: Given
   const checked = checkOptions<SlurmOptions>('slurm.json', options);
   const templates = new JobTemplates(slurm, checked);
   const facts = {
-    mark: newMark({ user: { name: user }, serverName }),
+    mark: newMark({ user: { name: user }, serverName }, 90),
     username: checked.request.username ?? account,
     homedir: checked.request.homedir ?? home,
     cluster: checked.request.cluster,
