@@ -1,6 +1,7 @@
 import { OptionsError } from '../errors.ts';
 import type { GenericOptions } from '../generated/options.ts';
 import { directiveValue } from '../quote.ts';
+import { rowReaders } from './pattern-readers.ts';
 import type { Scheduler } from './scheduler.ts';
 import { withOverrides } from './scheduler.ts';
 import { BatchSpawner } from './spawner.ts';
@@ -49,6 +50,8 @@ export class GenericBatchSpawner extends BatchSpawner<GenericOptions> {
     const { directive, jobEnvironment, requestNames, commands, patterns } = options;
     const { query = [], cancel = [] } = commands;
     const asksEach = query.some((word) => word.includes('jobId'));
+    const rows =
+      patterns.job === undefined ? undefined : rowReaders(new RegExp(patterns.job, 'mu'));
     const hasMarks = /\(\?<(?:name|tag)>/.test(patterns.job ?? '');
     const scheduler = withOverrides(
       {
@@ -56,6 +59,9 @@ export class GenericBatchSpawner extends BatchSpawner<GenericOptions> {
         jobEnvironment,
         requestNames,
         directive: new RegExp(directive, 'u'),
+        accounting: rows
+          ? (commands.accounting ?? []).map((command) => ({ command, parse: rows.parseAccount }))
+          : [],
         commands: { ...generic.commands, find: asksEach || !hasMarks ? [] : query, kill: cancel },
       },
       options,

@@ -16,10 +16,11 @@ export interface JobQuery {
   readonly interval: number;
 }
 
-/** What the last query said of a job; `unlisted` is a complete answer without it. */
+/** What the last query said of a job. */
 export type Sighting =
   | { readonly kind: 'listed'; readonly status: JobStatus; readonly at: number }
-  | { readonly kind: 'unlisted'; readonly at: number }
+  /** A complete answer without it; `denied` is the answer that there is no such job. */
+  | { readonly kind: 'unlisted'; readonly at: number; readonly denied: boolean }
   | { readonly kind: 'unknown'; readonly at: number; readonly problem: string };
 
 interface Snapshot {
@@ -99,7 +100,9 @@ export class JobMonitor {
     if (status !== undefined) {
       return { kind: 'listed', status, at };
     }
-    return problem === undefined ? { kind: 'unlisted', at } : { kind: 'unknown', at, problem };
+    return problem === undefined
+      ? { kind: 'unlisted', at, denied: this.#query.jobId !== undefined }
+      : { kind: 'unknown', at, problem };
   }
 
   #snapshot(since: number): Promise<Snapshot> {

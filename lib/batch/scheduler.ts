@@ -225,6 +225,7 @@ export function withOverrides(scheduler: Scheduler, options: BatchOptions): Sche
   const { accounting, ...commands } = options.commands;
   const { jobId, outage, transient, notFound, job, host, ...byState } = patternsOf(options);
   const states = { ...scheduler.states, ...options.states };
+  const rows = job && rowReaders(job);
   const aboutOne = stateReader(byState, host);
   return {
     ...scheduler,
@@ -238,7 +239,7 @@ export function withOverrides(scheduler: Scheduler, options: BatchOptions): Sche
       notFound: notFound ?? scheduler.patterns.notFound,
     },
     states,
-    ...(job && rowReaders(job)),
+    ...(rows && { parseQuery: rows.parseQuery, parseFind: rows.parseFind }),
     ...(aboutOne && { parseQuery: aboutOne }),
     accounting:
       accounting === undefined

@@ -88,7 +88,7 @@ export class JobTracker {
         if (!this.#seen && Date.now() - job.submittedAt < this.#options.gracePeriod) {
           return { at, status: { id: job.id, state: 'pending', nativeState: '' } };
         }
-        return { at, ...(await this.#unlisted(job, facts)) };
+        return { at, ...(await this.#unlisted(job, facts, sighting.denied)) };
       case 'unknown':
         return { at, status: await this.#unclear(job, facts, sighting.problem) };
     }
@@ -118,7 +118,11 @@ export class JobTracker {
   }
 
   /** A complete answer does not list it: it is over, unless another source still knows it. */
-  async #unlisted(job: SubmittedJob, facts: JobFacts): Promise<Omit<Tracked, 'at'>> {
+  async #unlisted(
+    job: SubmittedJob,
+    facts: JobFacts,
+    denied: boolean,
+  ): Promise<Omit<Tracked, 'at'>> {
     const account = await this.#client.account(facts);
     switch (account.kind) {
       case 'listed':
@@ -129,7 +133,7 @@ export class JobTracker {
         return { status: gone(job) };
       case 'silent':
         this.#clear();
-        return this.#missed(job);
+        return denied ? { status: gone(job) } : this.#missed(job);
       case 'unknown':
         return { status: await this.#unclear(job, facts, account.problem) };
     }

@@ -274,7 +274,7 @@ export interface BatchOptions extends SpawnerOptions {
      */
     readonly notFound?: string;
     /**
-     * One line of the output of `query` and `find` that is a job. The groups `id` and `state` are required; `host` (hosts, divided by commas, blanks, + or :), `reason`, `name`, `tag` and `owner` are read where they are there. Lines that do not match are not read.
+     * One line of the output of `query` and `find` that is a job. The groups `id` and `state` are required; `host` (hosts, divided by commas, blanks, + or :), `reason`, `code` (the exit code), `name`, `tag` and `owner` are read where they are there. Lines that do not match are not read.
      */
     readonly job?: string;
     /**
@@ -294,7 +294,7 @@ export interface BatchOptions extends SpawnerOptions {
      */
     readonly pending?: string;
     /**
-     * In the output of a `query` about one job: it has ended.
+     * In the output of a `query` about one job: it has ended; the group `code` is its exit code.
      */
     readonly ended?: string;
     /**
@@ -554,7 +554,7 @@ export interface GenericOptions extends BatchOptions {
      */
     readonly notFound?: string;
     /**
-     * One line of the output of `query` and `find` that is a job. The groups `id` and `state` are required; `host` (hosts, divided by commas, blanks, + or :), `reason`, `name`, `tag` and `owner` are read where they are there. Lines that do not match are not read.
+     * One line of the output of `query` and `find` that is a job. The groups `id` and `state` are required; `host` (hosts, divided by commas, blanks, + or :), `reason`, `code` (the exit code), `name`, `tag` and `owner` are read where they are there. Lines that do not match are not read.
      */
     readonly job?: string;
     /**
@@ -574,7 +574,7 @@ export interface GenericOptions extends BatchOptions {
      */
     readonly pending?: string;
     /**
-     * In the output of a `query` about one job: it has ended.
+     * In the output of a `query` about one job: it has ended; the group `code` is its exit code.
      */
     readonly ended?: string;
     /**

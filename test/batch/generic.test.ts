@@ -1,0 +1,89 @@
+import { expect } from 'chai';
+import { GenericBatchSpawner } from '../../lib/batch/generic.ts';
+import { OptionsError } from '../../lib/errors.ts';
+import type { GenericOptions } from '../../lib/generated/options.ts';
+import { StubRunner } from '../../lib/testing/index.ts';
+
+/** A JSON file of an administrator. */
+const json = `{
+  "endpoint": "fixed",
+  "port": 8888,
+  "request": { "homedir": "/home/alice", "feature": "haswell" },
+  "requestNames": ["colour"],
+  "directive": "^#MY\\\\b",
+  "script": "#!/bin/sh\\n#MY feature={{feature}}\\n{{#colour}}\\n#MY colour={{colour}}\\n{{/colour}}\\n{{{exports}}}\\n{{cmd}}\\n",
+  "commands": {
+    "submit": ["mysub", "--name={{jobName}}"],
+    "query": ["mystat", "--all"],
+    "cancel": ["mydel", "{{jobId}}"]
+  },
+  "patterns": {
+    "jobId": "^job (?<id>\\\\d+)$",
+    "job": "^(?<id>\\\\d+) (?<state>\\\\S+) (?<host>\\\\S+) (?<name>\\\\S+)$",
+    "notFound": "no such job"
+  },
+  "states": { "waiting": { "state": "pending" }, "running": { "state": "running" } }
+}`;
+
+const options = (): Partial<GenericOptions> => JSON.parse(json);
+const saved = {
+  ...{ version: 1, spawner: 'generic', jobId: '7', jobName: 'ju-1', tag: 'hub:alice:1' },
+  submittedAt: '2026-03-02T08:00:00Z',
+};
+
+describe('GenericBatchSpawner', () => {
+  function create(mystat: string | object, more: Partial<GenericOptions> = {}) {
+    const runner = new StubRunner({ mystat, mydel: '' });
+    const spawner = new GenericBatchSpawner(
+      { user: { name: 'alice' }, runner },
+      { ...options(), ...more },
+    );
+    spawner.loadState(saved);
+    return { spawner, runner };
+  }
+
+  it('takes all that it knows from a JSON file', async () => {
+    const { spawner } = create('7 running node01,node02 ju-1\n8 waiting - other\n');
+    expect(await spawner.poll()).to.equal(null);
+    expect(spawner.address).to.include({ host: 'node01', port: 8888 });
+  });
+
+  it('says nothing of a job whose state it does not know, nor from what is no list', async () => {
+    for (const output of ['7 strange node01 ju-1\n', 'Welcome!\n', '8 running node01 x']) {
+      const { spawner } = create(output);
+      const warnings: string[] = [];
+      spawner.on('warning', ({ code }) => warnings.push(code));
+      expect(await spawner.poll(), output).to.equal(null);
+      expect(warnings, output).to.deep.equal(['status-unknown']);
+    }
+  });
+
+  it('believes the answer to a question about one job that there is none', async () => {
+    const commands = { ...options().commands, query: ['mystat', '{{jobId}}'] };
+    const patterns = { jobId: '^(?<id>\\d+)$', running: 'RUN', notFound: 'no such job' };
+    const one = (mystat: string | object) =>
+      create(mystat, { commands, patterns, gracePeriod: 0 } as Partial<GenericOptions>).spawner;
+    expect(await one({ exitCode: 1, stderr: 'no such job 7\n' }).poll()).to.include({
+      cause: 'unknown',
+    });
+    expect(await one({ exitCode: 1, stderr: 'no connection\n' }).poll()).to.equal(null);
+    expect(await one('RUN on node01\n').poll()).to.equal(null);
+    expect(await one('what?\n').poll()).to.equal(null);
+  });
+
+  for (const [what, change, path] of [
+    ['a command to submit', { commands: { query: ['q'], cancel: ['c'] } }, 'commands.submit'],
+    ['a pattern of the job id', { patterns: { job: '(?<id>1)(?<state>2)' } }, 'patterns.jobId'],
+    ['a way to read the query', { patterns: { jobId: '(?<id>.*)' } }, 'patterns'],
+    ['a script', { script: undefined }, 'script'],
+    ['a value for each name of the script', { request: {} }, 'script'],
+    ['texts of one line in the request', { request: { feature: 'a\n#MY b' } }, 'request.feature'],
+  ] as const) {
+    it(`needs ${what}`, () => {
+      const wrong = { ...options(), ...change } as Partial<GenericOptions>;
+      expect(() => new GenericBatchSpawner({ user: { name: 'alice' } }, wrong))
+        .to.throw(OptionsError)
+        .with.property('path', path);
+    });
+  }
+});

@@ -1,0 +1,136 @@
+import { expect } from 'chai';
+import { slurm } from '../../lib/batch/slurm.ts';
+import { OptionsError } from '../../lib/errors.ts';
+import { TestSpawner, useSlurmTable } from '../helpers/slurm-table.ts';
+
+describe('A spawner of jobs, fitted to its site by options', () => {
+  const table = useSlurmTable();
+
+  it('reaches the execution host under the name that execHost makes of it', async () => {
+    const { spawner } = await table.running({
+      execHost: { pattern: '^127\\.0\\.0\\.(\\d+)$', replacement: 'int-$1.example.org' },
+    });
+    expect(spawner.address?.host).to.equal('int-1.example.org');
+  });
+
+  it('leaves a name alone that execHost does not match', async () => {
+    const { spawner } = await table.running({
+      execHost: { pattern: '^node(.*)$', replacement: 'int-$1' },
+    });
+    expect(spawner.address?.host).to.equal('127.0.0.1');
+  });
+
+  it('runs the programs in binDir, but those that have a path as they are', async () => {
+    const { spawner } = await table.running({
+      binDir: '/opt/slurm/bin/',
+      commands: { cancel: ['/usr/local/bin/scancel', '{{jobId}}'] },
+    });
+    const stopped = spawner.stop();
+    await table.clock.tickAsync(5000);
+    await stopped;
+
+    const programs = new Set(table.slurm.runner.calls.map(({ argv }) => argv[0]));
+    expect([...programs].sort()).to.deep.equal([
+      '/opt/slurm/bin/sbatch',
+      '/opt/slurm/bin/scontrol',
+      '/opt/slurm/bin/squeue',
+      '/usr/local/bin/scancel',
+      'getent',
+    ]);
+  });
+
+  it('asks accounting by other commands, or not at all', async () => {
+    const { spawner, id } = await table.running({
+      commands: { accounting: [['/opt/scontrol', '-o', 'show', 'job', '{{jobId}}']] },
+    });
+    await table.slurm.endJob(id, { state: 'FAILED', exitCode: 4 });
+    await table.clock.tickAsync(3000);
+    expect(await spawner.poll()).to.include({ code: 4 });
+    expect(table.slurm.runner.calls.some(({ argv }) => argv[0] === '/opt/scontrol')).to.equal(true);
+    expect(table.count('sacct')).to.equal(0);
+
+    const other = await table.running({ commands: { accounting: [] } });
+    await table.slurm.endJob(other.id, { state: 'FAILED', exitCode: 4 });
+    await table.clock.tickAsync(3000);
+    expect(await other.spawner.poll()).to.include({ code: null, cause: 'failed' });
+  });
+
+  it('cuts the names of jobs to jobNameLength, and no two are the same', async () => {
+    const names = new Set<string>();
+    for (let count = 0; count < 3; count++) {
+      const spawner = table.create({ jobNameLength: 15 }, { user: { name: 'Großherzogin' } });
+      table.begin(spawner);
+      await table.clock.tickAsync(100);
+      names.add(table.slurm.jobs.at(-1)?.name ?? '');
+    }
+    expect(names.size).to.equal(3);
+    for (const name of names) {
+      expect(name).to.match(/^ju-[0-9a-f]{12}$/);
+    }
+  });
+
+  it('refuses a pattern that is none, and a query about a person', () => {
+    for (const [options, path] of [
+      [{ execHost: { pattern: '(', replacement: 'x' } }, 'execHost.pattern'],
+      [{ patterns: { job: '(' } }, 'patterns.job'],
+      [{ commands: { query: ['squeue', '-u', '{{username}}'] } }, 'commands.query[2]'],
+      [{ binDir: 'bin' }, 'binDir'],
+    ] as const) {
+      expect(() => table.create(options))
+        .to.throw(OptionsError)
+        .with.property('path', path);
+    }
+  });
+
+  it('warns of nothing where an option has an effect', async () => {
+    const spawner = table.create({
+      request: { host: 'cluster1', partition: 'batch' },
+      commands: { query: [...slurm.commands.query.slice(0, -1), '--clusters={{host}}'] },
+    });
+    const events = table.recorded(spawner);
+    table.begin(spawner);
+    await table.clock.tickAsync(3000);
+    expect(events.filter((event) => event.startsWith('warning'))).to.deep.equal([]);
+  });
+});
+
+describe('A job of which neither the list nor accounting says a word', () => {
+  /** It has no command that would deny the job. */
+  class Silent extends TestSpawner {
+    static override readonly scheduler = { ...slurm, accounting: [] };
+  }
+  const table = useSlurmTable(Silent);
+
+  it('has ended when they have not for a while, and is alive until then', async () => {
+    const { spawner, id } = await table.running();
+    table.slurm.forget(id);
+    await table.clock.tickAsync(3000);
+    expect(await spawner.poll()).to.equal(null);
+    await table.clock.tickAsync(9000);
+    expect(await spawner.poll()).to.equal(null);
+    await table.clock.tickAsync(2000);
+    expect(await spawner.poll()).to.include({ cause: 'unknown' });
+  });
+
+  it('is alive where it is listed again', async () => {
+    const { spawner } = await table.running();
+    const lacksIt = { program: 'squeue', result: { stdout: '' } };
+    for (const pause of [3000, 6000, 6000]) {
+      table.slurm.fail(lacksIt);
+      await table.clock.tickAsync(pause);
+      expect(await spawner.poll()).to.equal(null);
+      await table.clock.tickAsync(3000);
+      expect(await spawner.poll()).to.equal(null);
+    }
+  });
+
+  it('is over for a stop as soon as it was cancelled and is not listed', async () => {
+    const { spawner, id } = await table.running();
+    table.slurm.forget(id);
+    const stopped = spawner.stop();
+    await table.clock.tickAsync(7000);
+    await stopped;
+    expect(table.count('scancel')).to.equal(1);
+    expect(await spawner.poll()).to.include({ cause: 'cancelled' });
+  });
+});
