@@ -1,6 +1,7 @@
-import { JobTemplates, newMark } from '../lib/batch/request.ts';
+import { JobTemplates } from '../lib/batch/request.ts';
 import { slurm } from '../lib/batch/slurm.ts';
 import type { SlurmOptions } from '../lib/generated/options.ts';
+import { newMark } from '../lib/mark.ts';
 import { checkOptions } from '../lib/options.ts';
 import { options } from './jobs.ts';
 import { duration, ratio, timeOf } from './measure.ts';

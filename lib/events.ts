@@ -51,7 +51,8 @@ export interface SpawnerWarning {
     | 'command-failed'
     | 'hook-failed'
     | 'listener-failed'
-    | 'option-unused';
+    | 'option-unused'
+    | 'limit-not-enforced';
   /** For a person. */
   readonly message: string;
   /** The error behind it, where there is one. */

@@ -1,7 +1,21 @@
+export type { Ability, LogOptions, ServerUsage } from './abilities.ts';
+export { CondorSpawner, condor } from './batch/condor.ts';
 export type { JobEnd } from './batch/exit.ts';
 export { exitOfJob } from './batch/exit.ts';
+export { FluxSpawner, flux } from './batch/flux.ts';
+export { GenericBatchSpawner } from './batch/generic.ts';
+export { GridEngineSpawner, gridEngine } from './batch/grid-engine.ts';
+export type { JobScriptParts } from './batch/job-script.ts';
+export { jobScript } from './batch/job-script.ts';
+export { LsfSpawner, lsf } from './batch/lsf.ts';
+export { MoabSpawner, moab } from './batch/moab.ts';
+export { MultiSlurmSpawner } from './batch/multi-slurm.ts';
+export { OarSpawner, oar } from './batch/oar.ts';
+export { PbsSpawner, pbs } from './batch/pbs.ts';
 export type {
   AccountingSource,
+  Description,
+  Explanation,
   JobState,
   JobStatus,
   MarkedJob,
@@ -15,6 +29,9 @@ export type {
 } from './batch/scheduler.ts';
 export { SlurmSpawner, slurm } from './batch/slurm.ts';
 export { BatchSpawner } from './batch/spawner.ts';
+export type { JobKnowledge } from './batch/status.ts';
+export { jobStatus } from './batch/status.ts';
+export { TorqueSpawner, torque } from './batch/torque.ts';
 export type { HubFacts, SpawnerContext, SpawnerUser } from './context.ts';
 export type { EndpointHandler, EndpointTarget } from './endpoint/handler.ts';
 export { endpointHandler } from './endpoint/handler.ts';
@@ -48,10 +65,30 @@ export type {
 export type {
   BatchOptions,
   BatchRequest,
+  CondorOptions,
+  CondorRequest,
+  FluxOptions,
+  FluxRequest,
+  GenericOptions,
+  GenericRequest,
+  GridEngineOptions,
+  GridEngineRequest,
   LocalProcessOptions,
+  LsfOptions,
+  LsfRequest,
+  MoabOptions,
+  MoabRequest,
+  MultiSlurmOptions,
+  OarOptions,
+  OarRequest,
+  PbsOptions,
+  PbsRequest,
   SlurmOptions,
   SlurmRequest,
   SpawnerOptions,
+  SystemdOptions,
+  TorqueOptions,
+  TorqueRequest,
 } from './generated/options.ts';
 export { LocalProcessSpawner } from './local/spawner.ts';
 export type { Log } from './log.ts';
@@ -67,4 +104,5 @@ export type { StopOptions } from './spawner.ts';
 export { Spawner } from './spawner.ts';
 export type { StartScope } from './start.ts';
 export type { Json, SpawnerState } from './state.ts';
+export { SystemdSpawner } from './systemd/spawner.ts';
 export { bytes } from './units.ts';

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import { EventEmitter } from 'eventemitter3';
+import type { Ability, LogOptions, ServerUsage } from './abilities.ts';
 import { firstOf, throwIfAborted, unlessAborted, withSignal } from './abort.ts';
 import { addressIn, serverAddress } from './address.ts';
 import type { SpawnerContext } from './context.ts';
@@ -127,6 +128,24 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
    * @throws StopError if the end could not be confirmed; it can then be called again
    */
   abstract stop(how?: StopOptions): Promise<void>;
+
+  /** What this kind of spawner can say of its server: whether `usage` and `logs` give anything. */
+  get abilities(): readonly Ability[] {
+    return [];
+  }
+
+  /** What the server uses now; null without a server, without the ability, and where nobody can say. */
+  usage(): Promise<ServerUsage | null> {
+    return Promise.resolve(null);
+  }
+
+  /**
+   * The end of what the server has printed, without its token; null without a server, without the
+   * ability, and where it can't be read.
+   */
+  logs(_options: LogOptions = {}): Promise<string | null> {
+    return Promise.resolve(null);
+  }
 
   /** The server's own secret. */
   get apiToken(): string | undefined {

@@ -1,7 +1,8 @@
-import { CommandError, ParseError, StartError } from '../errors.ts';
+import { CommandError, ParseError } from '../errors.ts';
 import type { BatchOptions } from '../generated/options.ts';
 import { createLog } from '../log.ts';
 import { endOfLog } from '../runners/log-tail.ts';
+import { passwdEntry } from '../runners/passwd.ts';
 import type { CommandResult, CommandRunner, RunOptions } from '../runners/runner.ts';
 import { commandError, failureOf, saysNotFound } from './command.ts';
 import { limiterOf } from './limiter.ts';
@@ -249,8 +250,9 @@ export class JobClient {
   }
 
   /** The end of a job's log, without the server's secret; undefined where it can't be read. */
-  logTail(file: string, secret: string | undefined): Promise<string | undefined> {
-    return endOfLog(this.#runner, [], file, secret, { ...this.#options, timeout: shortTimeout });
+  logTail(file: string, secret: string | undefined, lines?: number): Promise<string | undefined> {
+    const options = { ...this.#options, timeout: shortTimeout };
+    return endOfLog(this.#runner, [], file, secret, options, lines);
   }
 
   /**
@@ -260,19 +262,8 @@ export class JobClient {
    * @throws StartError if there is no such account
    */
   async homedir(username: string): Promise<string> {
-    const { stdout, exitCode } = await this.#runner.run(['getent', 'passwd', '--', username], {
-      env: this.#options.env ?? {},
-      timeout: shortTimeout,
-    });
-    const home = stdout.split('\n')[0]?.split(':')[5];
-    if (exitCode === 0 && home?.startsWith('/') === true) {
-      return home;
-    }
-    throw new StartError(
-      exitCode === 2
-        ? `There is no account ${JSON.stringify(username)} on this machine. Create it, or give the right name as context.user.account.`
-        : `The home directory of ${JSON.stringify(username)} could not be found (getent: exit code ${exitCode}). Set the option request.homedir.`,
-    );
+    const options = { env: this.#options.env ?? {}, timeout: shortTimeout };
+    return (await passwdEntry(this.#runner, username, options)).home;
   }
 
   #run(argv: readonly string[], options: RunOptions = {}): Promise<CommandResult> {

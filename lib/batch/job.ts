@@ -1,11 +1,12 @@
 import { isPort } from '../address.ts';
 import { StartError, StateError } from '../errors.ts';
 import type { Submitted } from '../events.ts';
+import type { StartMark } from '../mark.ts';
 import type { Json } from '../state.ts';
-import type { JobFacts, JobMark } from './request.ts';
+import type { JobFacts } from './request.ts';
 
 /** The one job of a spawner. A new object for each change. */
-export interface Job extends JobMark {
+export interface Job extends StartMark {
   /** In ms of `Date.now()`. */
   readonly submittedAt: number;
   /** Undefined from before the submission until its outcome is known. */
@@ -21,6 +22,8 @@ export interface Job extends JobMark {
   readonly moving?: boolean;
   /** The file with the environment of the server, as long as it may be there. */
   readonly environmentFile?: string;
+  /** The file that takes what the job prints. */
+  readonly logFile?: string;
 }
 
 /** A job whose id is known. */
@@ -101,6 +104,7 @@ export function saveJob({
   run,
   moving,
   environmentFile,
+  logFile,
 }: Job): Record<string, Json> {
   return {
     tag,
@@ -113,6 +117,7 @@ export function saveJob({
     ...(run !== undefined && { run }),
     ...(moving === true && { moving }),
     ...(environmentFile !== undefined && { environmentFile }),
+    ...(logFile !== undefined && { logFile }),
   };
 }
 
@@ -131,6 +136,7 @@ export function loadJob(fields: Readonly<Record<string, unknown>>): Job | undefi
   const endsAt = time(fields, 'endsAt');
   const run = text(fields, 'run');
   const environmentFile = text(fields, 'environmentFile');
+  const logFile = text(fields, 'logFile');
   if (tag === undefined && jobName === undefined && id === undefined) {
     return undefined;
   }
@@ -153,6 +159,7 @@ export function loadJob(fields: Readonly<Record<string, unknown>>): Job | undefi
     ...(run !== undefined && { run }),
     ...(fields['moving'] === true && { moving: true }),
     ...(environmentFile !== undefined && { environmentFile }),
+    ...(logFile !== undefined && { logFile }),
     ...(id !== undefined && { id }),
     ...(cluster !== undefined && { cluster }),
     ...(port !== undefined && { port }),

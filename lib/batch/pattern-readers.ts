@@ -12,9 +12,7 @@ import { jobStatus } from './status.ts';
 type Groups = Readonly<Record<string, string | undefined>>;
 
 /** Readers for lines, each of which is a job; the pattern's groups are those of `patterns.job`. */
-export function rowReaders(
-  pattern: RegExp,
-): Pick<Scheduler, 'parseQuery' | 'parseFind'> & {
+export function rowReaders(pattern: RegExp): Pick<Scheduler, 'parseQuery' | 'parseFind'> & {
   readonly parseAccount: AccountingSource['parse'];
 } {
   function rowsOf(stdout: string): readonly Groups[] {

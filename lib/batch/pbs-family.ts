@@ -1,6 +1,12 @@
-/** What Torque, PBS and Moab have in common: lists of hosts, records of `qstat -f`, exit codes. */
+/**
+ * What Torque, PBS and Moab have in common: ids, lists of hosts, records of `qstat -f`, documents of
+ * XML, exit codes, walltimes.
+ */
 import { ParseError } from '../errors.ts';
 import type { JobEnd } from './exit.ts';
+import type { NativeState, StateTable } from './scheduler.ts';
+import type { XmlElement } from './xml.ts';
+import { parseXml } from './xml.ts';
 
 /** The most hosts of one job: a damaged answer must not fill the memory. */
 const mostHosts = 100_000;
@@ -36,8 +42,8 @@ export interface FoldedAnswer {
   readonly complete: boolean;
 }
 
-/** `1012.node01`, `1012[7].node01.cluster.example`; a server may have a port. */
-const jobId = /^\d+(?:\[\d*\])?\.[\w.-]+(?::\d+)?$/;
+/** `1012.node01`, `1012[7].node01.cluster.example`: the number of a job at its server. */
+export const jobIdPattern = /^(?<id>\d+(?:\[\d*\])?\.[\w.-]+)$/;
 
 /**
  * Reads what `qstat -f` prints: lines `    name = value`, folded by a line break and a tab inside of
@@ -55,19 +61,25 @@ const jobId = /^\d+(?:\[\d*\])?\.[\w.-]+(?::\d+)?$/;
  * @throws ParseError where it is not its output at all
  */
 export function foldedRecords(stdout: string): FoldedAnswer {
-  const [before = '', ...parts] = stdout.replaceAll('\n\t', '').split(/^Job Id: /m);
+  // Not ^ with the flag m: that is also where a value has a CR or another line break of Unicode.
+  const [before = '', ...parts] = stdout.replaceAll('\n\t', '').split(/(?<![^\n])Job Id: /);
   const records = parts.map(recordIn);
-  const count = new Map<string, number>();
-  for (const { id } of records) {
-    count.set(id, (count.get(id) ?? 0) + 1);
-  }
-  const usable = records.filter(({ id }) => jobId.test(id) && count.get(id) === 1);
+  const usable = unique(records).filter(({ id }) => jobIdPattern.test(id));
   const complete =
     before.trim() === '' && usable.length === records.length && usable.every(({ whole }) => whole);
   if (!complete && usable.length === 0) {
     throw new ParseError('This is not what qstat -f prints.', stdout);
   }
   return { records: usable, complete };
+}
+
+/** Those whose id stands once: of others nobody can say which is true. */
+export function unique<R extends { readonly id: string }>(records: readonly R[]): readonly R[] {
+  const count = new Map<string, number>();
+  for (const { id } of records) {
+    count.set(id, (count.get(id) ?? 0) + 1);
+  }
+  return records.filter(({ id }) => count.get(id) === 1);
 }
 
 /**
@@ -80,7 +92,7 @@ function recordIn(text: string): FoldedRecord {
   const twice = new Set<string>();
   let last = '';
   for (const line of lines.slice(0, -2)) {
-    const [, name = '', value = ''] = /^ {4}([A-Za-z][\w.-]*) = (.*)$/.exec(line) ?? [];
+    const [, name = '', value = ''] = /^ {4}([A-Za-z][\w.-]*) = (.*)$/s.exec(line) ?? [];
     last = name.toLowerCase();
     if (attributes.has(last)) {
       twice.add(last);
@@ -94,6 +106,56 @@ function recordIn(text: string): FoldedRecord {
   return { id, attributes, whole };
 }
 
+/** What a state means; no word of a batch system is the name of something that every object has. */
+export function meaningOf(word: string, table: StateTable): NativeState {
+  return (Object.hasOwn(table, word) ? table[word] : undefined) ?? { state: 'unknown' };
+}
+
+/**
+ * The root of an XML document in which, as in those of Torque and Moab, no value holds `<` or `>`:
+ * one that does has lost something.
+ *
+ * @throws ParseError
+ */
+export function strictXml(text: string, what: string): XmlElement {
+  if (/[<>]/.test(text.replace(/<[^<>]*>/g, ''))) {
+    throw new ParseError(`This is not the XML that ${what} prints, or not all of it.`, text);
+  }
+  return parseXml(text, what);
+}
+
+/** The documents that Torque and Moab print. */
+export interface DataAnswer {
+  /** The element `Data` of each. */
+  readonly documents: readonly XmlElement[];
+  /** Whether there is nothing else. */
+  readonly complete: boolean;
+}
+
+/**
+ * Reads documents whose root is `Data`, one after the other, with or without declarations.
+ *
+ * @param what prints them, for the error
+ * @throws ParseError where one of them is not whole
+ */
+export function dataDocuments(stdout: string, what: string): DataAnswer {
+  const documents: XmlElement[] = [];
+  let complete = true;
+  for (const part of stdout.replaceAll('<Data/>', '<Data></Data>').split(/(?<=<\/Data>)/)) {
+    const [before = '', xml] = part.split(/(?=<\?xml\s[^<>]*\?>\s*<Data[\s>]|<Data[\s>])/, 2);
+    complete &&= before.trim() === '';
+    if (xml !== undefined) {
+      const document = strictXml(xml, what);
+      complete &&= document.text.trim() === '';
+      documents.push(document);
+    }
+  }
+  if (documents.length === 0 && stdout.trim() !== '') {
+    throw new ParseError(`This is not what ${what} prints.`, stdout);
+  }
+  return { documents, complete };
+}
+
 /**
  * The end that an exit status tells: up to 255 the script's own exit code, 256 + n the signal n, of
  * which SIGTERM is the one that `qdel` sends.
@@ -104,7 +166,7 @@ export function endOfStatus(
   status: string | undefined,
   ownCodes: Readonly<Record<string, JobEnd>>,
 ): JobEnd {
-  const own = ownCodes[status ?? ''];
+  const own = new Map(Object.entries(ownCodes)).get(status ?? '');
   if (own !== undefined) {
     return own;
   }
@@ -117,4 +179,18 @@ export function endOfStatus(
   }
   const signal = code - 256;
   return { cause: signal === 15 ? 'cancelled' : 'failed', signal };
+}
+
+/** A walltime in seconds as these systems write it: `12:00:00`, and more hours than a day has. */
+export function clock(seconds: number): string {
+  return [seconds / 3600, (seconds / 60) % 60, seconds % 60]
+    .map((part) => String(Math.floor(part)).padStart(2, '0'))
+    .join(':');
+}
+
+/** The seconds of a walltime such as `335:34:49`; undefined where it is none. */
+export function secondsOf(walltime: string | undefined): number | undefined {
+  return walltime !== undefined && /^\d{1,9}(?::\d\d){0,2}$/.test(walltime)
+    ? walltime.split(':').reduce((sum, part) => sum * 60 + Number(part), 0)
+    : undefined;
 }

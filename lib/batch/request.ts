@@ -1,22 +1,13 @@
-import { createHash, randomBytes } from 'node:crypto';
-import type { SpawnerContext } from '../context.ts';
 import { callbackWrapper, portPlaceholders } from '../endpoint/wrapper.ts';
 import { kept } from '../environment.ts';
 import { OptionsError } from '../errors.ts';
 import type { BatchOptions } from '../generated/options.ts';
+import type { StartMark } from '../mark.ts';
 import { printfText, shellWord } from '../quote.ts';
 import type { Template, TemplateValue, TemplateView } from '../template.ts';
 import { parseTemplate, renderArguments, renderScript, renderText } from '../template.ts';
 import { bytes, seconds } from '../units.ts';
 import type { Scheduler, SchedulerCommands } from './scheduler.ts';
-
-/** What marks a job as that of one start of one server. */
-export interface JobMark {
-  /** Hub, user, server and start, as in `hubspawner:8f0c2e1b:alice:lab:3b1d0c7a9e55`. */
-  readonly tag: string;
-  /** For people, and unique as well. */
-  readonly jobName: string;
-}
 
 /** The placeholder for the port in the server's arguments and in JUPYTERHUB_SERVICE_URL. */
 export const portPlaceholder = '{port}';
@@ -71,36 +62,6 @@ exec "$@"`;
  */
 const loaderVariables =
   /^(LD_.*|GLIBC_TUNABLES|GCONV_PATH|GETCONF_DIR|HOSTALIASES|LOCALDOMAIN|LOCPATH|MALLOC_.*|NIS_PATH|NLSPATH|RESOLV_HOST_CONF|RES_OPTIONS|TMPDIR|TZDIR)$/;
-
-/**
- * Marks a new start of a server.
- *
- * @param jobNameLength the most characters of the name, at least 15
- */
-export function newMark(
-  { user, serverName = '', hub }: SpawnerContext,
-  jobNameLength: number,
-): JobMark {
-  const start = randomBytes(6).toString('hex');
-  const hubId = createHash('sha256')
-    .update(hub?.apiUrl ?? '')
-    .digest('hex')
-    .slice(0, 8);
-  const who = [user.name, serverName].map(encodeURIComponent).join(':');
-  return {
-    tag: `hubspawner:${hubId}:${who}:${start}`,
-    jobName: `${['jupyter', user.name, serverName]
-      .filter((part) => part !== '')
-      .map(plain)
-      .join('-')
-      .slice(0, jobNameLength - start.length - 1)}-${start}`,
-  };
-}
-
-/** A name as it may stand in a job name and a file name of any batch system. */
-function plain(name: string): string {
-  return name.replace(/[^A-Za-z0-9_]/g, '_').slice(0, 32);
-}
 
 /** Makes scripts and argument vectors for the jobs of one spawner. */
 export class JobTemplates {
@@ -376,7 +337,7 @@ unset hubspawner_file hubspawner_wait hubspawner_environment`;
 
 /** What the templates are told of one job. */
 export interface JobFacts {
-  readonly mark: JobMark;
+  readonly mark: StartMark;
   readonly username: string;
   readonly homedir: string | undefined;
   readonly jobId?: string | undefined;

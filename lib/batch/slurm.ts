@@ -6,6 +6,7 @@ import { exitOfJob } from './exit.ts';
 import { expandHostlist } from './host-list.ts';
 import { jobScript } from './job-script.ts';
 import type {
+  JobState,
   JobStatus,
   MarkedJobs,
   NativeState,
@@ -61,11 +62,27 @@ const US = '\x1f';
 
 const queryFields = ['%A', '%T', '%B', '%N', '%r', '%V', '%S', '%e'];
 
-/** Finished jobs too, of hidden partitions too, without a header. */
+/** Finished jobs too, of hidden partitions and of siblings too, without a header. */
 const everyJob = ['-h', '-a', '-t', 'all'];
 const cluster = '{{#cluster}}--clusters={{cluster}}{{/cluster}}';
 
-/** Native states of squeue's and sacct's manual (JOB STATE CODES), Slurm 22.05 to 25.05. */
+/**
+ * In a federation, and without being told so, commands ask every cluster, and leave out without a
+ * word what one that does not answer would have said (src/api/job_info.c). Only the cluster to which
+ * a job was submitted keeps a record of it, wherever it runs: where absence is to prove something,
+ * that one is asked alone.
+ */
+const local = '--local';
+const wide = (option: string) =>
+  `{{#federation}}${option}{{/federation}}{{^federation}}${local}{{/federation}}`;
+
+/** In a federation: a sibling cluster has the job. */
+const revoked = 'REVOKED';
+
+/**
+ * Native states of squeue's and sacct's manual (JOB STATE CODES), Slurm 22.05 to 25.05. Of the flags
+ * that only JSON has, such as LAUNCH_FAILED, these commands print none.
+ */
 const states: StateTable = {
   PENDING: { state: 'pending' },
   CONFIGURING: { state: 'pending' },
@@ -91,12 +108,53 @@ const states: StateTable = {
   PREEMPTED: { state: 'ended', cause: 'preempted' },
   NODE_FAIL: { state: 'ended', cause: 'node-failure' },
   BOOT_FAIL: { state: 'ended', cause: 'node-failure' },
-  // In a federation a sibling cluster runs the job.
-  REVOKED: { state: 'unknown' },
+  [revoked]: { state: 'unknown' },
 };
 
 /** Reasons with which a pending job does not start until someone acts (squeue's manual, JOB REASON CODES). */
-const heldReason = /\bheld\b|^JobHeld|^job requeued in held state/i;
+const heldReason =
+  /\bheld\b|^JobH[eo]ld|^(?:BadConstraints|DependencyNeverSatisfied|InvalidAccount|InvalidQOS)$/i;
+
+/** The most common of the reasons in https://slurm.schedmd.com/job_reason_codes.html. */
+const reasons: Readonly<Record<string, string>> = {
+  AccountNotAllowed: 'the partition is closed to its account',
+  AssocGrpCpuLimit: 'the jobs of its account use all the CPUs that they may',
+  AssocGrpGRES: 'the jobs of its account use all the generic resources that they may',
+  AssocGrpJobsLimit: 'as many jobs of its account run as may',
+  AssocGrpMemLimit: 'the jobs of its account use all the memory that they may',
+  AssocMaxJobsLimit: 'as many jobs of its owner run as may',
+  BadConstraints: 'no node can ever have all that it asks for',
+  BeginTime: 'its earliest start is still to come',
+  Dependency: 'another job has to end first',
+  DependencyNeverSatisfied: 'the job that it depends on has ended in another way',
+  FedJobLock: 'the clusters of the federation are about to agree on who starts it',
+  InvalidAccount: 'its account is not valid',
+  InvalidQOS: 'its quality of service is not valid',
+  JobHeldAdmin: 'an administrator holds it',
+  JobHeldUser: 'its owner holds it',
+  JobHoldMaxRequeue: 'it was put back into the queue too often',
+  Licenses: 'all licences are in use',
+  MaxMemPerLimit: 'it asks for more memory than is allowed',
+  NodeDown: 'a node that it needs is down',
+  PartitionConfig: 'the partition does not allow what it asks for',
+  PartitionDown: 'the partition is down',
+  PartitionInactive: 'the partition starts no jobs now',
+  PartitionNodeLimit: 'the partition does not have, or does not allow, as many nodes',
+  PartitionTimeLimit: 'it asks for more time than the partition allows',
+  Priority: 'other jobs come first',
+  QOSGrpCpuLimit: 'the jobs of its quality of service use all the CPUs that they may',
+  QOSGrpGRES: 'the jobs of its quality of service use all the generic resources that they may',
+  QOSMaxCpuPerUserLimit: 'the jobs of its owner would use more CPUs than they may',
+  QOSMaxGRESPerUser: 'the jobs of its owner would use more generic resources than they may',
+  QOSMaxJobsPerUserLimit: 'as many jobs of its owner run as may',
+  QOSMaxMemoryPerUser: 'the jobs of its owner would use more memory than they may',
+  QOSMaxWallDurationPerJobLimit: 'it asks for more time than its quality of service allows',
+  QOSNotAllowed: 'its quality of service is not allowed to its account or in the partition',
+  ReqNodeNotAvail: 'a node that it needs is not available',
+  Reservation: 'its reservation has not begun',
+  ReservationDeleted: 'its reservation was deleted',
+  Resources: 'it waits for free resources',
+};
 
 /** Runs single-user servers as jobs of Slurm 22.05 or later. */
 export const slurm: Scheduler = {
@@ -106,7 +164,7 @@ export const slurm: Scheduler = {
   script,
   jobEnvironment: 'private',
   jobNameLength: 90,
-  requestNames: ['cluster', 'qos', 'srun', 'reservation', 'gres'],
+  requestNames: ['cluster', 'federation', 'qos', 'srun', 'reservation', 'gres'],
   wordLists: ['srun'],
   directive: /^#SBATCH\b/,
   directiveWord: sbatchWord,
@@ -123,10 +181,20 @@ export const slurm: Scheduler = {
       '--export={{exportNames}}',
       cluster,
     ],
-    query: ['squeue', ...everyJob, '-o', `${RS}${queryFields.join(US)}${US}`, cluster],
+    // Of the federated views only that with siblings has the row of the job that runs: the others
+    // take the first row that has its id, which may be the revoked one.
+    query: [
+      'squeue',
+      ...everyJob,
+      wide('--sibling'),
+      '-o',
+      `${RS}${queryFields.join(US)}${US}`,
+      cluster,
+    ],
     find: [
       'squeue',
       ...everyJob,
+      local,
       '-u',
       '{{username}}',
       '-o',
@@ -145,18 +213,20 @@ export const slurm: Scheduler = {
       /Unable to contact slurm controller|Socket timed out|temporarily unable to accept job|Zero Bytes were transmitted|Protocol authentication error/mu,
   },
   states,
+  reasons,
   parseQuery,
   parseFind,
   accounting: [
     // First, while it still knows the job: sacct takes 128 off the exit codes above that (143 is
     // `15:0` there), and has the end of a job only some seconds later.
     {
-      command: ['scontrol', cluster, '-o', 'show', 'job', '{{jobId}}'],
+      command: ['scontrol', cluster, local, '-o', 'show', 'job', '{{jobId}}'],
       parse: parseScontrol,
     },
     {
       command: [
         'sacct',
+        wide('--federation'),
         '-n',
         '-P',
         '-X',
@@ -194,7 +264,35 @@ function parseQuery(stdout: string, table: StateTable): QueryAnswer {
       });
     },
   );
-  return { jobs, complete };
+  return { jobs: oneEach(jobs), complete };
+}
+
+/** Which of the rows of a job decides, the first one before all others. */
+const order: readonly JobState[] = [
+  'running',
+  'suspended',
+  'completing',
+  'pending',
+  'held',
+  'unknown',
+  'ended',
+];
+
+/**
+ * In a federation a job has a row in each cluster: the one that lives decides, and a revoked one
+ * only where there is no other.
+ */
+function oneEach(jobs: readonly JobStatus[]): readonly JobStatus[] {
+  const rank = ({ nativeState, state }: JobStatus) =>
+    nativeState === revoked ? order.length : order.indexOf(state);
+  const decisive = new Map<string, JobStatus>();
+  for (const job of jobs) {
+    const other = decisive.get(job.id);
+    if (other === undefined || rank(job) < rank(other)) {
+      decisive.set(job.id, job);
+    }
+  }
+  return [...decisive.values()];
 }
 
 function parseFind(stdout: string): MarkedJobs {
@@ -217,7 +315,7 @@ function recordsIn(
     if (
       fields.length !== width + 1 ||
       !/^\d+$/.test(fields[0] ?? '') ||
-      !/^\s*(?:CLUSTER: \S+\s*)?$/.test(rest ?? '')
+      !/^\n\s*(?:CLUSTER: \S+\s*)?$/.test(rest ?? '')
     ) {
       complete = false;
     } else {
@@ -261,7 +359,10 @@ function hostsOf(batchHost: string, nodes: string): readonly string[] {
   return /^(?:n\/a|\(null\))?$/.test(batchHost) ? all : [...new Set([batchHost, ...all])];
 }
 
-/** The latest run of our job; a row with another name is a job that had the id before. */
+/**
+ * The latest run of our job; a row with another name is a job that had the id before. In a
+ * federation the revoked row of a sibling may be younger than that of the cluster that runs the job.
+ */
 function parseSacct(
   stdout: string,
   job: { readonly id: string; readonly jobName: string },
@@ -270,16 +371,17 @@ function parseSacct(
   if (stdout.trim() !== '' && !/^\d+\|.*\n$/s.test(stdout)) {
     throw new ParseError('This is not what sacct prints, or not all of it.', stdout);
   }
-  const latest = stdout
+  const rows = stdout
     .split('\n')
     .map((line) => line.split('|'))
     .filter((fields) => fields.length === 9 && fields[0] === job.id && fields[8] === job.jobName)
-    .sort(([, , , , a = ''], [, , , , b = '']) => a.localeCompare(b))
-    .at(-1);
+    .sort(([, , , , a = ''], [, , , , b = '']) => a.localeCompare(b));
+  const latest = rows.findLast(([, word]) => word !== revoked) ?? rows[0];
   if (latest === undefined) {
     return undefined;
   }
   const [id = '', word = '', exitCode = '', reason = '', submit, start, end, nodes = ''] = latest;
+  refuseRevoked(word, stdout);
   const native = meaning(word, reason, table);
   return statusOf(id, word, native, {
     reason,
@@ -305,6 +407,7 @@ function parseScontrol(
   if (word === undefined || field('JobName') !== job.jobName) {
     return undefined;
   }
+  refuseRevoked(word, stdout);
   const reason = field('Reason') ?? '';
   const native = meaning(word, reason.replaceAll('_', ' '), table);
   return statusOf(job.id, word, native, {
@@ -315,6 +418,13 @@ function parseScontrol(
     startedAt: dateOf(field('StartTime')),
     endsAt: dateOf(field('EndTime')),
   });
+}
+
+/** Neither an answer nor silence: only another cluster of the federation can say more. */
+function refuseRevoked(word: string, stdout: string): void {
+  if (word === revoked) {
+    throw new ParseError('Another cluster of the federation has the job.', stdout);
+  }
 }
 
 /** No signal: slurmd could not launch the job. */

@@ -1,9 +1,12 @@
+import type { Ability, LogOptions } from '../abilities.ts';
 import { firstOf, throwIfAborted, unlessAborted } from '../abort.ts';
 import type { SpawnerContext } from '../context.ts';
 import { kept } from '../environment.ts';
 import { messageOf, OptionsError, StartError, StateError } from '../errors.ts';
 import type { ExitStatus, ServerAddress } from '../events.ts';
 import type { BatchOptions } from '../generated/options.ts';
+import type { StartMark } from '../mark.ts';
+import { newMark } from '../mark.ts';
 import type { OptionsSchema } from '../options.ts';
 import type { StopOptions } from '../spawner.ts';
 import { Spawner } from '../spawner.ts';
@@ -14,8 +17,8 @@ import { exitOfJob } from './exit.ts';
 import type { Job, SubmittedJob } from './job.ts';
 import { isSubmitted, JobSlot, jobLost, loadJob, saveJob } from './job.ts';
 import { JobMonitor } from './monitor.ts';
-import type { EnvironmentFile, JobMark, PreparedJob } from './request.ts';
-import { JobTemplates, newMark, portPlaceholder } from './request.ts';
+import type { EnvironmentFile, PreparedJob } from './request.ts';
+import { JobTemplates, portPlaceholder } from './request.ts';
 import type { JobStatus, Scheduler } from './scheduler.ts';
 import { withOverrides } from './scheduler.ts';
 import { Submitter } from './submitter.ts';
@@ -105,6 +108,18 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
 
   override start(signal?: AbortSignal): Promise<ServerAddress> {
     return this.runStart(signal, (start) => this.#launch(start));
+  }
+
+  override get abilities(): readonly Ability[] {
+    return ['logs'];
+  }
+
+  /** The end of the job's `logFile`, which has no times: `since` is not heeded. */
+  override async logs({ lines = 100 }: LogOptions = {}): Promise<string | null> {
+    const { logFile } = this.#slot.job ?? {};
+    return logFile === undefined
+      ? null
+      : ((await this.#client.logTail(logFile, this.apiToken, lines)) ?? null);
   }
 
   override async poll(): Promise<ExitStatus | null> {
@@ -202,6 +217,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     this.#slot.set({
       ...mark,
       submittedAt: Date.now(),
+      logFile: prepared.logFile,
       ...(environmentFile && { environmentFile: environmentFile.path }),
     });
     try {
@@ -425,7 +441,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     }
   }
 
-  async #prepare(mark: JobMark): Promise<PreparedJob> {
+  async #prepare(mark: StartMark): Promise<PreparedJob> {
     const username = this.#username;
     const homedir = this.options.request.homedir ?? (await this.#client.homedir(username));
     return this.#templates.prepare(

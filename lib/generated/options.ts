@@ -457,13 +457,29 @@ export interface SpawnerOptions {
  */
 export interface CondorRequest extends BatchRequest {
   /**
+   * The name of the schedd (-name), as condor_status -schedd shows it. Default: the one of this host.
+   */
+  readonly host?: string;
+  /**
+   * Memory (request_memory): megabytes, or a number with K, M, G or T. Default: `memLimit`, where it is given.
+   */
+  readonly memory?: string;
+  /**
+   * The accounting group (accounting_group).
+   */
+  readonly account?: string;
+  /**
+   * A line that the submit description has before its last one, as it is.
+   */
+  readonly options?: string;
+  /**
    * An expression that the machine has to fulfil (requirements), as it is.
    */
   readonly requirements?: string;
 }
 
 /**
- * Options of CondorSpawner.
+ * Options of CondorSpawner. A site should list RemoteHost in PROTECTED_JOB_ATTRS: else the owner of a job can edit where it runs, and so where the hub looks for the server.
  */
 export interface CondorOptions extends BatchOptions {
   /**
@@ -472,12 +488,21 @@ export interface CondorOptions extends BatchOptions {
    * @default `{}`
    */
   readonly request: CondorRequest;
+  /**
+   * The submit description that condor_submit reads, a mustache template with the names of `script` and with `scriptLine`: the script as one line, which `printf %b` turns back into it. Values are written as they are, without quotes; one with a line break or a macro is refused. The default is that of HTCondor's scheduler object.
+   */
+  readonly description?: string;
 }
 
 /**
  * What is asked of Flux for the job.
  */
-export interface FluxRequest extends BatchRequest {}
+export interface FluxRequest extends BatchRequest {
+  /**
+   * The bank that is charged (system.bank).
+   */
+  readonly account?: string;
+}
 
 /**
  * Options of FluxSpawner.
@@ -613,13 +638,21 @@ export interface GenericOptions extends BatchOptions {
  */
 export interface GridEngineRequest extends BatchRequest {
   /**
-   * The parallel environment that gives more than one slot on a host (-pe).
+   * Memory a slot (-l h_vmem): bytes, or a number with K, M, G or T. It limits the address space, of which a server reserves more than it uses. Default: `memLimit`, where it is given.
+   */
+  readonly memory?: string;
+  /**
+   * The parallel environment that gives `nprocs` slots on one host (-pe). Default: none, and one slot.
    */
   readonly pe?: string;
   /**
    * The project (-P).
    */
   readonly project?: string;
+  /**
+   * Whether the server is asked to end, by SIGTERM, before the job is killed (-notify): the epilogue then runs as well. The queue's `notify` says how long that may take, and nothing can shorten it. Where it is false, qdel kills all of the job at once. Default: false.
+   */
+  readonly notify?: boolean;
 }
 
 /**
@@ -665,9 +698,13 @@ export interface LocalProcessOptions extends SpawnerOptions {
 }
 
 /**
- * What is asked of LSF for the job.
+ * What is asked of IBM Spectrum LSF 10.1 for the job.
  */
 export interface LsfRequest extends BatchRequest {
+  /**
+   * Memory of the job, as its limit (-M) and its reservation (rusage[mem]): a whole number with K, M, G or T, with or without a B; a bare number has the unit that the site has set (LSF_UNIT_FOR_LIMITS). Default: `memLimit`, where it is given.
+   */
+  readonly memory?: string;
   /**
    * The project (-P).
    */
@@ -679,7 +716,7 @@ export interface LsfRequest extends BatchRequest {
  */
 export interface LsfOptions extends BatchOptions {
   /**
-   * What is asked of LSF for the job.
+   * What is asked of IBM Spectrum LSF 10.1 for the job.
    *
    * @default `{}`
    */
@@ -690,6 +727,10 @@ export interface LsfOptions extends BatchOptions {
  * What is asked of Moab for the job.
  */
 export interface MoabRequest extends BatchRequest {
+  /**
+   * Memory of the job (-l mem): a whole number of bytes, or with K, M, G or T. Default: `memLimit`, where it is given.
+   */
+  readonly memory?: string;
   /**
    * The quality of service (-l qos).
    */
@@ -739,7 +780,7 @@ export interface SlurmOptions extends BatchOptions {
 }
 
 /**
- * What is asked of OAR for the job.
+ * What is asked of OAR 2.5 for the job.
  */
 export interface OarRequest extends BatchRequest {
   /**
@@ -750,6 +791,14 @@ export interface OarRequest extends BatchRequest {
    * What the nodes have to have (-p).
    */
   readonly properties?: string;
+  /**
+   * The resources (-l), without a walltime. Default: on one node, as many of `core` as `nprocs` says, or else one; or as many of `gpu` as `ngpus` says, with all that belongs to them.
+   */
+  readonly resources?: string;
+  /**
+   * A type of jobs (-t).
+   */
+  readonly type?: string;
 }
 
 /**
@@ -757,7 +806,7 @@ export interface OarRequest extends BatchRequest {
  */
 export interface OarOptions extends BatchOptions {
   /**
-   * What is asked of OAR for the job.
+   * What is asked of OAR 2.5 for the job.
    *
    * @default `{}`
    */
@@ -765,9 +814,13 @@ export interface OarOptions extends BatchOptions {
 }
 
 /**
- * What is asked of PBS Professional or OpenPBS for the job.
+ * What is asked of PBS Professional 18.1 or later, or OpenPBS, for the job.
  */
 export interface PbsRequest extends BatchRequest {
+  /**
+   * Memory of the job's chunk (mem): a whole number of bytes, or with kb, mb, gb or tb. Default: `memLimit`, where it is given.
+   */
+  readonly memory?: string;
   /**
    * The project (-P).
    */
@@ -779,7 +832,7 @@ export interface PbsRequest extends BatchRequest {
  */
 export interface PbsOptions extends BatchOptions {
   /**
-   * What is asked of PBS Professional or OpenPBS for the job.
+   * What is asked of PBS Professional 18.1 or later, or OpenPBS, for the job.
    *
    * @default `{}`
    */
@@ -799,7 +852,7 @@ export interface SlurmRequest extends BatchRequest {
    */
   readonly cluster?: string;
   /**
-   * Whether the cluster is one of a federation, whose clusters may all run the job (--federation). Default: false.
+   * Whether all clusters of a federation may run the job: they are all asked about it (--sibling, --federation). Without it, or with `cluster`, one cluster alone is asked (--local). Default: false.
    */
   readonly federation?: boolean;
   /**
@@ -821,9 +874,188 @@ export interface SlurmRequest extends BatchRequest {
 }
 
 /**
+ * Options of SystemdSpawner. Templates know \{\{username\}\}, the name in the hub; \{\{userid\}\}, its id there; \{\{servername\}\}; and \{\{account\}\}, that of the operating system.
+ */
+export interface SystemdOptions extends SpawnerOptions {
+  /**
+   * Whose systemd runs the servers. `system`: that of the machine, which the hub may ask if it is root or by a rule of sudo or polkit. `user`: that of the server's own account, for which lingering has to be on (loginctl enable-linger).
+   *
+   * @default `"system"`
+   */
+  readonly scope: 'system' | 'user';
+  /**
+   * The account that the server runs as, a template. Without effect with `dynamicUsers`.
+   *
+   * @default `"{{account}}"`
+   */
+  readonly usernameTemplate: string;
+  /**
+   * The name of the unit, without .service, a template. Names are escaped in it as systemd does it, and two servers never get the same one; where it lacks \{\{servername\}\}, that is put at its end for servers that have a name.
+   *
+   * @default `"jupyter-{{username}}-singleuser"`
+   */
+  readonly unitNameTemplate: string;
+  /**
+   * The directory in which the server starts, a template of an absolute path. Default: the home directory of its account; with `dynamicUsers` its state directory.
+   */
+  readonly userWorkingDir?: string;
+  /**
+   * The server's SHELL, which its terminals run. Default: the shell of its account, or /bin/bash.
+   */
+  readonly defaultShell?: string;
+  /**
+   * Directories, templates, that are put before the server's PATH.
+   *
+   * @default `[]`
+   */
+  readonly extraPaths: readonly string[];
+  /**
+   * Whether systemd makes an account for the server, which is there only while it runs; its files are kept in /var/lib/<unit> from one start to the next. systemd 235.
+   *
+   * @default `false`
+   */
+  readonly dynamicUsers: boolean;
+  /**
+   * The slice to which the server belongs, a template, as in `jupyter.slice`: what it limits holds for all of its servers together.
+   */
+  readonly slice?: string;
+  /**
+   * Properties that are set for the slice before the server starts.
+   *
+   * @default `{}`
+   */
+  readonly sliceProperties: {
+    readonly [k: string]: string | readonly string[];
+  };
+  /**
+   * Properties of the unit, by their names in systemd.exec(5), systemd.resource-control(5) and systemd.service(5): a text, or several, which are set in their order. Templates. They come after all others. They are no place for secrets.
+   *
+   * @default `{}`
+   */
+  readonly unitExtraProperties: {
+    readonly [k: string]: string | readonly string[];
+  };
+  /**
+   * Where the server is slowed down and made to give memory back, before `memLimit` ends it; like `memLimit`. cgroup v2.
+   */
+  readonly memHigh?: number | string;
+  /**
+   * The most swap that the server may use; 0 is none. cgroup v2.
+   */
+  readonly swapMax?: 0 | (number | string);
+  /**
+   * The share of the server where cores are scarce, against 100 for all others.
+   */
+  readonly cpuWeight?: number;
+  /**
+   * The most processes and threads of the server.
+   */
+  readonly tasksMax?: number;
+  /**
+   * In ms: how long the server may run before systemd ends it. systemd 229.
+   */
+  readonly maxRuntime?: number;
+  /**
+   * When systemd starts a server anew that has ended by itself, on the same port (Restart).
+   *
+   * @default `"no"`
+   */
+  readonly restart: 'no' | 'on-failure' | 'on-abnormal' | 'on-abort' | 'always';
+  /**
+   * Whether the server has a /tmp and /var/tmp of its own (PrivateTmp). Default: false, or true with `hardened`.
+   */
+  readonly isolateTmp?: boolean;
+  /**
+   * Whether the server sees no devices but those that every program needs (PrivateDevices). Default: false, or true with `hardened`.
+   */
+  readonly isolateDevices?: boolean;
+  /**
+   * Whether nothing that the server starts can become another user, by sudo, su or any other means (NoNewPrivileges).
+   *
+   * @default `true`
+   */
+  readonly disableUserSudo: boolean;
+  /**
+   * Directories, templates, in which the server can write nothing, below those of `readwritePaths` aside (ReadOnlyPaths).
+   *
+   * @default `[]`
+   */
+  readonly readonlyPaths: readonly string[];
+  /**
+   * Directories, templates, in which the server can write although they are below one of `readonlyPaths` (ReadWritePaths), as far as its account may.
+   *
+   * @default `[]`
+   */
+  readonly readwritePaths: readonly string[];
+  /**
+   * Which directories of the system are read-only: `true` /usr and /boot, `full` /etc too, `strict` everything (ProtectSystem). Default: false, or `full` with `hardened`. systemd 214, `strict` 232.
+   */
+  readonly protectSystem?: false | true | 'full' | 'strict';
+  /**
+   * How /home, /root and /run/user look: `true` empty and closed, `read-only`, or `tmpfs`, empty but for what is bound into it (ProtectHome). Default: false. systemd 214, `tmpfs` 238.
+   */
+  readonly protectHome?: false | true | 'read-only' | 'tmpfs';
+  /**
+   * Whether the server has a network of its own with nothing but a loopback in it (PrivateNetwork). The hub reaches it all the same, through a socket of systemd's; the server reaches nobody, the hub included.
+   *
+   * @default `false`
+   */
+  readonly privateNetwork: boolean;
+  /**
+   * Turns on all that a Jupyter server can live with; the reference of SystemdSpawner lists each line. Options that are given win.
+   *
+   * @default `false`
+   */
+  readonly hardened: boolean;
+  /**
+   * What becomes of a unit of the same name that is there before a start and that this spawner does not know: `replace` stops it, `adopt` takes a running one over, as the server, and replaces any other.
+   *
+   * @default `"replace"`
+   */
+  readonly existingUnit: 'replace' | 'adopt';
+  /**
+   * In ms: how long the server may take to end after SIGTERM, before all of its processes get SIGKILL.
+   *
+   * @default `10000`
+   */
+  readonly stopTimeout: number;
+  /**
+   * The account that runs the commands of systemd where `scope` is `system`; null is the hub's own, where a rule of polkit allows it.
+   *
+   * @default `"root"`
+   */
+  readonly commandAccount: string | null;
+  /**
+   * The directory that holds, while a server runs, the file with its environment, which nobody else can read. It has to be on a file system in memory. Default: /run/hubspawner, or hubspawner in the account's own /run/user directory where `scope` is `user`.
+   */
+  readonly runtimeDir?: string;
+  /**
+   * In ms: the time limit of each command, beside what a start or stop may take.
+   *
+   * @default `30000`
+   */
+  readonly commandTimeout: number;
+  /**
+   * In ms: the least time between two questions for all units. One question serves all spawners of the same runner and scope.
+   *
+   * @default `1000`
+   */
+  readonly queryInterval: number;
+}
+
+/**
  * What is asked of Torque for the job.
  */
-export interface TorqueRequest extends BatchRequest {}
+export interface TorqueRequest extends BatchRequest {
+  /**
+   * Memory of the job (-l mem): a whole number of bytes, or with K, M, G or T. Default: `memLimit`, where it is given.
+   */
+  readonly memory?: string;
+  /**
+   * The host of the batch server (qsub -q @host, qstat @host). Default: that of the clients' configuration.
+   */
+  readonly host?: string;
+}
 
 /**
  * Options of TorqueSpawner.

@@ -1,5 +1,6 @@
 import { userInfo } from 'node:os';
 import { StartError } from '../errors.ts';
+import { passwdEntry } from '../runners/passwd.ts';
 import type { CommandRunner } from '../runners/runner.ts';
 
 /** An account of this machine, as its account database has it. */
@@ -42,38 +43,20 @@ export async function findAccount(
         `give '${own.name}' as the account of the user if all servers are to run as that.`,
     );
   }
-  // getent takes digits for a user id, and a dash for an option.
-  if (!/^[^-:\s\p{Cc}][^:\s\p{Cc}]*$/u.test(name) || /^\d+$/.test(name)) {
-    throw new StartError(`${JSON.stringify(name)} can't be the name of an account.`);
-  }
-  const { stdout, exitCode } = await runner.run(
-    ['getent', 'passwd', name],
+  const { gid, home, shell } = await passwdEntry(
+    runner,
+    name,
     signal === undefined ? {} : { signal },
   );
-  if (exitCode === 2) {
-    throw new StartError(`There is no account '${name}' on this machine.`);
-  }
-  const [, found, gid, home, shell] = passwdLine.exec(stdout.trimEnd()) ?? [];
-  if (exitCode !== 0 || found === undefined) {
-    throw new StartError(`The account database gave no usable answer about '${name}'.`, {
-      retryable: true,
-    });
-  }
-  if (found !== name) {
-    throw new StartError(`The account database calls '${name}' '${found}': give that name.`);
-  }
   return {
     name,
-    home: home || '/',
-    shell: shell || '/bin/sh',
+    home,
+    shell,
     // Of util-linux. The command takes the place of setpriv, and so keeps its process id. Node's own
     // `uid` and `gid` would drop the supplementary groups.
     prefix: ['setpriv', `--reuid=${name}`, `--regid=${gid}`, '--init-groups', '--'],
   };
 }
-
-/** passwd(5): name, password, user id, group id, comment, home directory, shell. */
-const passwdLine = /^([^:]+):[^:]*:\d+:(\d+):[^:]*:([^:]*):([^:]*)$/;
 
 function ownAccount(): OwnAccount {
   try {

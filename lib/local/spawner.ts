@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import type { Ability, LogOptions, ServerUsage } from '../abilities.ts';
 import { throwIfAborted, unlessAborted } from '../abort.ts';
 import type { SpawnerContext } from '../context.ts';
 import { messageOf, StartError, StateError } from '../errors.ts';
@@ -18,6 +19,7 @@ import { reservePort } from './port.ts';
 import type { ProcessIdentity, ProcessTable } from './process.ts';
 import { processTable } from './process.ts';
 import { LocalServer } from './server.ts';
+import { usageOf } from './usage.ts';
 
 /** What is known of the end of a server that was no child of this process. */
 const unseenEnd: ExitStatus = {
@@ -65,6 +67,28 @@ export class LocalProcessSpawner extends Spawner<LocalProcessOptions> {
   /** See `Spawner`. A StartError also says that the account, the program or the port is not there. */
   override start(signal?: AbortSignal): Promise<ServerAddress> {
     return this.runStart(signal, (start) => this.#start(start));
+  }
+
+  override get abilities(): readonly Ability[] {
+    return ['usage', 'logs'];
+  }
+
+  /** What the server and all that it has started use; memory that they share counts more than once. */
+  override async usage(): Promise<ServerUsage | null> {
+    const server = this.#server;
+    const lives = server !== undefined && (await server.status()) === 'alive';
+    return lives ? usageOf(this.runner, server.identity.pid) : null;
+  }
+
+  /** The end of `logFile`, which has no times: `since` is not heeded. */
+  override async logs({ lines = 100 }: LogOptions = {}): Promise<string | null> {
+    if (this.#server === undefined) {
+      return null;
+    }
+    const { home, prefix } = await findAccount(this.account, this.runner);
+    const file = logFile(this.context, this.options, home);
+    const options = { timeout: 5000 };
+    return (await endOfLog(this.runner, prefix, file, this.apiToken, options, lines)) ?? null;
   }
 
   override async poll(): Promise<ExitStatus | null> {

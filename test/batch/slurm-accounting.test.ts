@@ -119,6 +119,20 @@ describe('The row of sacct', () => {
     expect(newest('sacct-parsable.txt', '16', 2)).to.include({ state: 'ended' });
   });
 
+  it('is that of the cluster of a federation that has the job', () => {
+    const federated = fixtures.text('sacct-federation.txt');
+    const remote = accounted(federated, '67108865', 'jupyter-alice-remote');
+    expect(remote).to.deep.include({ state: 'running', hosts: ['cn7', 'cn8'] });
+    const failed = accounted(federated, '67108867', 'jupyter-alice-failed');
+    expect(failed?.exit).to.include({ cause: 'failed', code: 7 });
+    const own = accounted(federated, '67108869', 'jupyter-alice-local');
+    expect(own?.exit).to.include({ cause: 'completed', code: 0 });
+    expect(() => accounted(federated, '67108868', 'jupyter-alice-elsewhere')).to.throw(
+      ParseError,
+      'Another cluster',
+    );
+  });
+
   it('says that memory was the reason, and not signal 125', () => {
     expect(accounted(row('OUT_OF_MEMORY', '0:125'))?.exit).to.deep.equal({
       code: null,
@@ -222,6 +236,13 @@ describe('The record of scontrol', () => {
     expect(shown(running, '1', 'jupyter-alice')?.hosts).to.deep.equal(['node01']);
     const failed = shown(fixtures.text('scontrol-nodefail.txt'), '40', 'nf');
     expect(failed?.exit).to.include({ cause: 'node-failure' });
+  });
+
+  it('says nothing where another cluster of a federation has the job', () => {
+    const elsewhere = fixtures
+      .text('scontrol-nodefail.txt')
+      .replace('JobState=NODE_FAIL', 'JobState=REVOKED');
+    expect(() => shown(elsewhere, '40', 'nf')).to.throw(ParseError, 'Another cluster');
   });
 
   it('is not that of another job', () => {

@@ -1,12 +1,14 @@
 import { readdirSync } from 'node:fs';
 import { expect } from 'chai';
 import { failureOf } from '../../lib/batch/command.ts';
+import { expandHostlist } from '../../lib/batch/host-list.ts';
 import type { JobState, JobStatus } from '../../lib/batch/scheduler.ts';
 import { jobIdIn } from '../../lib/batch/scheduler.ts';
-import { expandHostlist } from '../../lib/batch/host-list.ts';
 import { slurm } from '../../lib/batch/slurm.ts';
 import { ParseError } from '../../lib/errors.ts';
 import type { ExitCause } from '../../lib/events.ts';
+import type { SlurmOptions } from '../../lib/generated/options.ts';
+import { parseTemplate, renderArguments } from '../../lib/template.ts';
 import { cuts, Fixtures } from '../helpers/fixtures.ts';
 
 const fixtures = new Fixtures('slurm');
@@ -39,10 +41,56 @@ function statusOf(fields: Parameters<typeof record>[0]): JobStatus | undefined {
   return query(record(fields)).jobs[0];
 }
 
+/** Output that our query does not have. */
+const foreign = [
+  'sacct-duplicates.txt',
+  'sacct-federation.txt',
+  'sacct-jobs.txt',
+  'sacct-nodefail-requeued.txt',
+  'sacct-parsable.txt',
+  'sacct-steps.txt',
+  'scontrol-jobs.txt',
+  'scontrol-nodefail.txt',
+  'scontrol-ping-down.txt',
+  'scontrol-running.txt',
+  'sbatch-hung-then-squeue.txt',
+  'sbatch-parsable.txt',
+  'squeue-cluster-header.esc',
+  'squeue-find.esc',
+  'squeue-mixed-ids.txt',
+  'squeue-pipe.txt',
+  'squeue-separators.esc',
+  'squeue-start.txt',
+  'squeue-states.txt',
+];
+
+const json = Object.keys(fixtures.index).filter((name) => name.endsWith('.json'));
+
+/** Those of the output that a test beside the lists above reads. */
+const read = [
+  'outage-timeout-rc0.txt',
+  'sacct-too-early.txt',
+  'sbatch-noise.txt',
+  'sbatch-parsable-cluster.txt',
+  'sbatch-plain-cluster.txt',
+  'sbatch-plain.txt',
+  'squeue-federation.esc',
+  'squeue-query-ended.esc',
+  'squeue-query-headers.esc',
+  'squeue-query.esc',
+];
+
 describe('The fixtures of Slurm', () => {
   it('are all in their index', () => {
     const files = readdirSync(new URL('../fixtures/slurm/', import.meta.url));
     expect(Object.keys(fixtures.index)).to.have.members(files.filter((f) => f !== 'index.json'));
+  });
+
+  it('are all read by a test', () => {
+    const printed = Object.entries(fixtures.index)
+      .filter(([, { stream }]) => stream === 'stdout')
+      .map(([name]) => name);
+    expect([...foreign, ...json, ...read]).to.have.members(printed);
   });
 });
 
@@ -160,8 +208,13 @@ describe('The states of Slurm', () => {
     const held = [
       'JobHeldUser',
       'JobHeldAdmin',
+      'JobHoldMaxRequeue',
       'job requeued in held state',
       'launch failed requeued held',
+      'BadConstraints',
+      'DependencyNeverSatisfied',
+      'InvalidAccount',
+      'InvalidQOS',
     ];
     for (const reason of held) {
       expect(statusOf({ state: 'PENDING', reason }), reason).to.include({ state: 'held', reason });
@@ -177,6 +230,8 @@ describe('The states of Slurm', () => {
       'PartitionTimeLimit',
       'JobArrayTaskLimit',
       'ReqNodeNotAvail, UnavailableNodes:node07,node[09-12]',
+      'QOSMaxJobsPerUserLimit',
+      'FedJobLock',
     ];
     for (const reason of waits) {
       expect(statusOf({ state: 'PENDING', reason })).to.include({ state: 'pending', reason });
@@ -215,6 +270,66 @@ describe('The states of Slurm', () => {
       '12 completed',
       '11 failed',
       '7 cancelled',
+    ]);
+  });
+});
+
+describe('The reasons of Slurm', () => {
+  const { reasons = {} } = slurm;
+
+  it('are in plain words where they are common', () => {
+    expect(Object.keys(reasons)).to.have.lengthOf.at.least(25);
+    expect(reasons['Priority']).to.equal('other jobs come first');
+    for (const [reason, words] of Object.entries(reasons)) {
+      expect(words, reason).to.match(/^[a-z][^.]+$/);
+    }
+  });
+
+  it('are those of the captured answers, but for some that explain themselves', () => {
+    const all = ['squeue-query.esc', 'squeue-query-ended.esc'].flatMap(
+      (name) => query(fixtures.text(name)).jobs,
+    );
+    const waiting = all.filter(({ state }) => state === 'pending' || state === 'held');
+    const others = new Set(waiting.flatMap(({ reason = '' }) => (reasons[reason] ? [] : [reason])));
+    expect([...others]).to.have.members(['JobArrayTaskLimit', 'job requeued in held state']);
+  });
+});
+
+describe('The commands of Slurm', () => {
+  const argvs = (request: SlurmOptions['request']) => {
+    const { commands, accounting } = slurm;
+    const view = { federation: undefined, cluster: undefined, username: 'alice', jobId: '7' };
+    return [commands.query, commands.find, ...accounting.map(({ command }) => command)].map(
+      (command) =>
+        renderArguments(
+          command.map((word) => parseTemplate(word, 'commands')),
+          { ...view, ...request },
+        )
+          .filter((word) => word.startsWith('--'))
+          .join(' '),
+    );
+  };
+
+  it('ask the own cluster alone', () => {
+    expect(argvs({})).to.deep.equal(['--local', '--local', '--local', '--local']);
+    expect(argvs({ federation: false })).to.deep.equal(argvs({}));
+  });
+
+  it('ask all clusters of a federation where the jobs are, and the own where they may not be', () => {
+    expect(argvs({ federation: true })).to.deep.equal([
+      '--sibling',
+      '--local',
+      '--local',
+      '--federation',
+    ]);
+  });
+
+  it('ask the cluster that is named', () => {
+    expect(argvs({ cluster: 'gpu' })).to.deep.equal([
+      '--local --clusters=gpu',
+      '--local --clusters=gpu',
+      '--clusters=gpu --local',
+      '--local --clusters=gpu',
     ]);
   });
 });
@@ -318,6 +433,33 @@ describe('The answer of squeue', () => {
     );
   });
 
+  it('has one row for each job of a federation: that of the cluster that has it', () => {
+    const federated = query(fixtures.text('squeue-federation.esc'));
+    expect(federated.complete).to.equal(true);
+    expect(
+      federated.jobs.map(({ id, nativeState, reason = '', hosts = [] }) =>
+        [id, nativeState, reason, ...hosts].join(' '),
+      ),
+    ).to.deep.equal([
+      '67108865 RUNNING  cn7 cn8',
+      '67108866 PENDING Priority',
+      '67108867 FAILED NonZeroExitCode cn7',
+      '67108868 REVOKED ',
+      '67108869 RUNNING  node01',
+    ]);
+    expect(federated.jobs[3]).to.include({ state: 'unknown' });
+  });
+
+  it('says of a job with several rows that it has ended only where all of them do', () => {
+    const states = (...words: string[]) =>
+      query(words.map((state) => record({ state })).join('')).jobs.map(({ state }) => state);
+    expect(states('FAILED', 'PENDING')).to.deep.equal(['pending']);
+    expect(states('PENDING', 'COMPLETED', 'RUNNING')).to.deep.equal(['running']);
+    expect(states('CANCELLED', 'NEWWORD')).to.deep.equal(['unknown']);
+    expect(states('REVOKED', 'CANCELLED', 'REVOKED')).to.deep.equal(['ended']);
+    expect(states('REVOKED', 'REVOKED')).to.deep.equal(['unknown']);
+  });
+
   it('has the host of the script first, and none before the start', () => {
     const hosts = (batchHost: string, nodes: string) => statusOf({ batchHost, nodes })?.hosts;
     expect(hosts('node03', 'node[01-03]')).to.deep.equal(['node03', 'node01', 'node02']);
@@ -347,10 +489,38 @@ describe('The answer of squeue', () => {
     }
   });
 
+  it('may be long', () => {
+    const ids = Array.from({ length: 20_000 }, (_, index) => String(index + 1));
+    const answer = query(ids.map((id) => record({ id })).join(''));
+    expect(answer.complete).to.equal(true);
+    expect(answer.jobs.map(({ id }) => id)).to.deep.equal(ids);
+  });
+
+  it('is not complete after the chatter of a login script, but has the jobs', () => {
+    for (const chatter of [
+      'Welcome to the cluster\n',
+      'CLUSTER: a b\n',
+      '\ufffd',
+      '7\x1fRUNNING\n',
+    ]) {
+      expect(query(chatter + text), chatter).to.deep.equal({ jobs, complete: false });
+      expect(query(text + chatter), chatter).to.include({ complete: false });
+    }
+  });
+
+  it('may have bytes that are no UTF-8 in what is for people', () => {
+    expect(statusOf({ reason: 'Licen\ufffdes' })).to.include({ state: 'running' });
+    expect(statusOf({ state: 'COMPLETED\ufffd' })).to.include({ state: 'ended' });
+    expect(statusOf({ state: 'COMP\ufffdLETED' })).to.include({ state: 'unknown' });
+    expect(() => query(record({ id: '7\ufffd' }))).to.throw(ParseError);
+  });
+
   it('is not complete, and has no wrong job, wherever it was cut', () => {
     for (const { cut, at } of cuts(text)) {
       const [before = '', ...records] = cut.split('\x1e');
-      const whole = records.filter((one) => one.split('\x1f').length === columns.length + 1);
+      const whole = records.filter(
+        (one) => one.endsWith('\n') && one.split('\x1f').length === columns.length + 1,
+      );
       const torn = whole.length < records.length;
       if (torn && whole.length === 0) {
         expect(() => query(cut), String(at)).to.throw(ParseError);
@@ -382,24 +552,31 @@ describe('The answer of squeue', () => {
     expect(headers).to.deep.equal({ jobs, complete: false });
   });
 
-  const foreign = [
-    'outage-connect.err.txt',
-    'sacct-jobs.txt',
-    'scontrol-jobs.txt',
-    'scontrol-ping-down.txt',
-    'sbatch-hung-then-squeue.txt',
-    'sbatch-parsable.txt',
-    'squeue-cluster-header.esc',
-    'squeue-find.esc',
-    'squeue-mixed-ids.txt',
-    'squeue-pipe.txt',
-    'squeue-separators.esc',
-    'squeue-start.txt',
-    'squeue-states.txt',
-  ];
-  for (const name of foreign) {
+  for (const name of [...foreign, 'outage-connect.err.txt']) {
     it(`is not what ${name} holds`, () => {
       expect(() => query(fixtures.text(name))).to.throw(ParseError);
+    });
+  }
+});
+
+describe('The JSON that Slurm can print', () => {
+  for (const name of json) {
+    it(`is refused, whatever it says (${name})`, () => {
+      const text = fixtures.text(name);
+      expect(JSON.parse(text)).to.be.an('object');
+      expect(() => query(text)).to.throw(ParseError);
+      expect(() => slurm.parseFind(text)).to.throw(ParseError);
+      for (const { parse } of slurm.accounting) {
+        for (const [id, jobName] of [
+          ['1', 'jupyter-alice'],
+          ['3', 'x7'],
+          ['14', 'tl'],
+          ['204', 'jupyter-alice'],
+        ] as const) {
+          expect(() => parse(text, { id, jobName }, states)).to.throw(ParseError);
+        }
+      }
+      expect(jobIdIn(text, patterns.jobId)).to.equal(undefined);
     });
   }
 });
@@ -432,7 +609,9 @@ describe('The answer of squeue about the jobs of an account', () => {
     const { jobs } = slurm.parseFind(text);
     for (const { cut, at } of cuts(text)) {
       const [, ...records] = cut.split('\x1e');
-      const whole = records.filter((one) => one.split('\x1f').length === 4).length;
+      const whole = records.filter(
+        (one) => one.endsWith('\n') && one.split('\x1f').length === 4,
+      ).length;
       if (whole === 0 && cut.length > 0) {
         expect(() => slurm.parseFind(cut), String(at)).to.throw(ParseError);
       } else {

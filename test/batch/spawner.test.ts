@@ -95,7 +95,7 @@ describe('BatchSpawner', () => {
         messages.push(`${message} ${estimatedStart?.toISOString() ?? ''}`.trim());
       }
       expect(messages).to.include(
-        'Job 1001 waits in the queue (Priority) 2026-03-02T08:00:00.000Z',
+        'Job 1001 waits in the queue (Priority: other jobs come first) 2026-03-02T08:00:00.000Z',
       );
       expect(messages.join('\n')).to.match(/held.*JobHeldAdmin/);
     });
@@ -1034,7 +1034,7 @@ describe('BatchSpawner', () => {
       await table.clock.tickAsync(100);
       await settled;
 
-      expect(String(outcome.error)).to.match(/no account "alice"/);
+      expect(String(outcome.error)).to.match(/no account 'alice'/);
     });
 
     it('talks to the cluster on which the job was put', async () => {

@@ -1,7 +1,8 @@
 /**
  * A real Slurm on this machine for live tests: nodes cn1 to cn4 with 32 cores each, partitions
  * `batch` (default) and `short` (1 minute), jobs of the accounts alice and bob. Needs root, and
- * `slurm/install.sh` to have run once. Every function rejects with the script's output when it fails.
+ * `slurm/install.sh` to have run once, for 24.11 `slurm-2411/install.sh` as well. One release runs
+ * at a time, and the functions are about that. They reject with the script's output when it fails.
  */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -14,9 +15,14 @@ export interface SlurmJob {
   readonly state: string;
 }
 
+/** That of this machine's Debian 12, and that of a Debian 13 in a directory of its own. */
+export type SlurmRelease = '22.05' | '24.11';
+
 /** What kind of cluster is wanted. */
 export interface SlurmKind {
-  /** Whether `sacct` answers (slurmdbd on MariaDB). Default: false. */
+  /** Default: 22.05. */
+  readonly release?: SlurmRelease;
+  /** Whether `sacct` answers (slurmdbd on MariaDB); only of 22.05. Default: false. */
   readonly accounting?: boolean;
   /** In seconds: how long after its end `squeue` still lists a job, at least. Default: 300. */
   readonly minJobAge?: number;
@@ -42,8 +48,22 @@ function run(command: string, ...args: readonly string[]): Promise<string> {
   });
 }
 
-async function script(name: string, ...args: readonly string[]): Promise<void> {
-  await run(fileURLToPath(new URL(`slurm/${name}.sh`, import.meta.url)), ...args);
+/** The root directory of each release; network, processes, `/home` and `/tmp` are the same. */
+export const slurmRoots: Readonly<Record<SlurmRelease, string>> = {
+  '22.05': '/',
+  '24.11': '/var/lib/hubspawner-test/trixie',
+};
+
+let running: SlurmRelease = '22.05';
+
+async function script(release: SlurmRelease, name: string, ...args: readonly string[]) {
+  const [file, ...first] = release === '22.05' ? [`slurm/${name}.sh`] : ['slurm-2411/run.sh', name];
+  await run(fileURLToPath(new URL(file, import.meta.url)), ...first, ...args);
+}
+
+/** The root directory of the release that runs. */
+export function slurmRoot(): string {
+  return slurmRoots[running];
 }
 
 /**
@@ -51,8 +71,16 @@ async function script(name: string, ...args: readonly string[]): Promise<void> {
  * A cluster that is not healthy or is of another kind is replaced by one without jobs.
  * Its first job starts 3 s after the submission, later ones within 1 s.
  */
-export function startSlurm({ accounting = false, minJobAge = 300 }: SlurmKind = {}): Promise<void> {
-  return script(
+export async function startSlurm({
+  release = '22.05',
+  accounting = false,
+  minJobAge = 300,
+}: SlurmKind = {}): Promise<void> {
+  // They listen on the same ports.
+  await script(release === '22.05' ? '24.11' : '22.05', 'stop');
+  running = release;
+  await script(
+    release,
     'start',
     ...(accounting ? ['--accounting'] : []),
     ...['--min-job-age', String(minJobAge)],
@@ -60,27 +88,29 @@ export function startSlurm({ accounting = false, minJobAge = 300 }: SlurmKind = 
 }
 
 /** Cancels all jobs and ends every daemon. */
-export function stopSlurm(): Promise<void> {
-  return script('stop');
+export async function stopSlurm(): Promise<void> {
+  await script(running, 'stop');
+  running = '22.05';
 }
 
 /** The outages of slurmctld; nodes and running jobs go on. */
 export const slurmctld = {
   /** Ends it, with its state saved. Commands fail within 4 s, "Unable to contact slurm controller". */
-  stop: () => script('slurmctld', 'stop'),
+  stop: () => script(running, 'slurmctld', 'stop'),
   /** Brings it back with the state that it saved, or wakes a hung one; resolves when all nodes are up. */
-  start: () => script('slurmctld', 'start'),
+  start: () => script(running, 'slurmctld', 'start'),
   /** Kills it. It forgets the last 5 s: jobs submitted then vanish or come back held. */
-  crash: () => script('slurmctld', 'crash'),
+  crash: () => script(running, 'slurmctld', 'crash'),
   /** Stops it: commands fail after 3 to 6 s, "Socket timed out", yet take effect at `resume`. */
-  hang: () => script('slurmctld', 'hang'),
+  hang: () => script(running, 'slurmctld', 'hang'),
   /** Continues a hung one; resolves when it answers. */
-  resume: () => script('slurmctld', 'resume'),
+  resume: () => script(running, 'slurmctld', 'resume'),
 } as const;
 
 /** All jobs that slurmctld remembers: the active ones, and for `minJobAge` those that have ended. */
 export async function jobs(): Promise<SlurmJob[]> {
-  const output = await run('squeue', '-h', '-a', '-t', 'all', '-o', '%A|%u|%T|%j');
+  const squeue = ['squeue', '-h', '-a', '-t', 'all', '-o', '%A|%u|%T|%j'];
+  const output = await run('chroot', slurmRoot(), ...squeue);
   return output
     .split('\n')
     .filter((line) => line !== '')
@@ -96,5 +126,5 @@ export async function jobs(): Promise<SlurmJob[]> {
 
 /** Cancels every job, and resolves when their processes have ended. */
 export function cancelAll(): Promise<void> {
-  return script('cancel');
+  return script(running, 'cancel');
 }

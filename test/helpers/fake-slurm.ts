@@ -1,166 +1,62 @@
-import { basename } from 'node:path';
-import type { CommandResult, RunOptions } from '../../lib/runners/runner.ts';
-import { sleep } from '../../lib/sleep.ts';
-import type { StubAnswer } from '../../lib/testing/index.ts';
-import { StubRunner } from '../../lib/testing/index.ts';
-import { Exit, read } from './slurm/options.ts';
-import type { Site } from './slurm/programs.ts';
-import { programs } from './slurm/programs.ts';
-import { host, Slurmctld } from './slurm/slurmctld.ts';
+import { FakeCluster } from './fake/cluster.ts';
+import type { FakeEnd, JobTableOptions } from './fake/jobs.ts';
+import type { SlurmSite } from './fake/slurm.ts';
+import { slurmDialect } from './fake/slurm.ts';
+import { meaningOf } from './fake/slurm-output.ts';
 
 /** What a test wants of its Slurm. */
-export interface FakeSlurmOptions {
-  /** The home directory of every account, as getent says it. */
-  readonly home: string;
-  /**
-   * Whether jobs run on this machine. Otherwise they are rows of a table that only the test and the
-   * commands move, and there are neither processes nor timers. Default: true.
-   */
-  readonly run?: boolean;
+export interface FakeSlurmOptions extends Omit<JobTableOptions, 'idOf'> {
   /** The first is the one that commands without `--clusters` talk to. Default: one cluster. */
   readonly clusters?: readonly string[];
 }
 
-/** Something that goes wrong with the next command of a program. */
-export interface FakeFailure {
-  readonly program: string;
-  /** What comes of it; `hang` until its time-out or its signal. */
-  readonly result: Partial<CommandResult> | Error | 'hang';
-  /** Whether it does all the same what it was to do. Default: none. */
-  readonly effect?: 'none' | 'happens';
-  /** How often. Default: 1. */
-  readonly times?: number;
+/** How a job is to end. */
+export interface SlurmEnd extends Pick<FakeEnd, 'exitCode' | 'signal' | 'reason'> {
+  /** In Slurm's own word. Default: COMPLETED. */
+  readonly state?: string;
 }
 
-/** How slurmctld is away: its port is closed, or it does not answer. */
-type Outage = 'dead' | 'hung';
+/** A Slurm 22.05, whose states tests name by Slurm's own words. */
+export class FakeSlurm extends FakeCluster {
+  readonly #site: SlurmSite;
 
-/**
- * The command-line tools of Slurm 22.05, with a slurmctld behind them that runs jobs as this account
- * on this machine, whose name as an execution host is 127.0.0.1. `jobs` and the methods of
- * `Slurmctld` are for tests to see and to move what a real cluster would.
- *
- * It is strict: an option or a format that it does not have is an error.
- */
-export class FakeSlurm extends Slurmctld implements Site {
-  /** Where the commands are given: sbatch, squeue, scancel, sacct, scontrol, getent and tail. */
-  readonly runner: StubRunner;
-  readonly slurmctld = this;
-  readonly home: string;
-  readonly clusters: readonly string[];
-  accounting: Site['accounting'] = 'on';
-  readonly #closing = new AbortController();
-  readonly #failures: FakeFailure[] = [];
-  #outage: Outage | undefined;
-  /** What a hung slurmctld does when it wakes. */
-  #delayed: (() => void)[] = [];
-
-  constructor({ home, run = true, clusters = ['cluster1'] }: FakeSlurmOptions) {
-    super(run);
-    this.home = home;
-    this.clusters = clusters;
-    this.runner = new StubRunner((argv, options) => this.#answer(argv, options));
+  constructor({ clusters = ['cluster1'], ...options }: FakeSlurmOptions) {
+    const site: SlurmSite = { clusters, accounting: 'on' };
+    super({ ...options, dialect: slurmDialect(site) });
+    this.#site = site;
   }
 
-  /** The next command of a program fails. */
-  fail(failure: FakeFailure): void {
-    this.#failures.push(failure);
+  /** Whether there is a slurmdbd, and whether it answers. */
+  set accounting(accounting: SlurmSite['accounting']) {
+    this.#site.accounting = accounting;
   }
 
-  /**
-   * No command reaches slurmctld. Where it is hung, what sbatch and scancel asked for happens at
-   * `up()`, although they have reported a failure. Accounting answers all the while.
-   */
-  down(how: Outage = 'dead'): void {
-    this.#outage = how;
+  /** From now on jobs do not start, for this reason, until `release()`. */
+  override pend(reason = 'Resources', estimatedStart?: Date): void {
+    super.pend(reason, estimatedStart);
   }
 
-  up(): void {
-    this.#outage = undefined;
-    for (const happens of this.#delayed.splice(0)) happens();
+  /** Without an id as if each job were held by its owner, until `release()`. */
+  override hold(id?: string): void {
+    if (id === undefined) this.pend('JobHeldUser');
+    else super.hold(id);
   }
 
-  /** Kills what still runs, and ends commands that hang. */
-  override close(): Promise<void> {
-    this.#closing.abort();
-    return super.close();
+  /** Lets a job start, or all. */
+  override release(id?: string): void {
+    if (id === undefined) this.releaseAll();
+    else super.release(id);
   }
 
-  #answer(
-    argv: readonly string[],
-    options: RunOptions,
-  ): StubAnswer | undefined | Promise<StubAnswer> {
-    const [command = '', ...args] = argv;
-    const name = basename(command);
-    const program = programs[name];
-    if (program === undefined) return undefined;
-    const happens = () => attempt(() => program(this, args, options));
-
-    const failure = this.#takeFailure(name);
-    if (failure !== undefined) {
-      if (failure.effect === 'happens') happens();
-      return failure.result === 'hang' ? this.#hang(options) : failure.result;
-    }
-    const outage = this.#outage && outages[name]?.(this.#outage, args);
-    if (outage === undefined) return happens();
-    if (this.#outage === 'hung' && /^(sbatch|scancel)$/.test(name)) this.#delayed.push(happens);
-    return outage;
+  /** Moves a job to another state; its processes are left alone. */
+  override setState(id: string, native: string, reason = ''): void {
+    const { state, cause } = meaningOf(native);
+    super.setState(id, state, reason, { native, ...(cause && { cause }) });
   }
 
-  #takeFailure(name: string): FakeFailure | undefined {
-    const index = this.#failures.findIndex(({ program }) => program === name);
-    const failure = this.#failures[index];
-    if (failure !== undefined) {
-      const { times = 1 } = failure;
-      this.#failures.splice(index, 1, ...(times > 1 ? [{ ...failure, times: times - 1 }] : []));
-    }
-    return failure;
-  }
-
-  async #hang({ timeout = 60_000, signal }: RunOptions): Promise<StubAnswer> {
-    const ended = AbortSignal.any([this.#closing.signal, ...(signal ? [signal] : [])]);
-    await sleep(timeout, ended);
-    return { signal: 'SIGTERM', timedOut: !ended.aborted };
+  /** Ends a job, and resolves when its processes have ended. */
+  override endJob(id: string, { state = 'COMPLETED', ...end }: SlurmEnd = {}): Promise<void> {
+    const { cause = 'unknown' } = meaningOf(state);
+    return super.endJob(id, { ...end, cause, native: state });
   }
 }
-
-function attempt(run: () => string): StubAnswer {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof Exit) return error.result;
-    throw error;
-  }
-}
-
-const messages: Readonly<Record<Outage, string>> = {
-  dead: 'Unable to contact slurm controller (connect failure)',
-  hung: 'Socket timed out on send/recv operation',
-};
-
-const ping = `Slurmctld(primary) at ${host} is DOWN
-*****************************************
-** RESTORE SLURMCTLD DAEMON TO SERVICE **
-*****************************************
-`;
-
-/** What the clients say while slurmctld is away, as 22.05.8 does. */
-const outages: Readonly<
-  Record<string, (how: Outage, args: readonly string[]) => Partial<CommandResult>>
-> = {
-  sbatch: (how) => ({
-    exitCode: 1,
-    stderr: `sbatch: error: Batch job submission failed: ${messages[how]}\n`,
-  }),
-  squeue: (how) => ({ exitCode: 1, stderr: `slurm_load_jobs error: ${messages[how]}\n` }),
-  scontrol: (how, args) =>
-    args.includes('ping')
-      ? { exitCode: 1, stdout: ping }
-      : { exitCode: 1, stderr: `slurm_load_jobs error: ${messages[how]}\n` },
-  scancel: (how, args) => ({
-    exitCode: how === 'dead' ? 8 : 140,
-    stderr: read('scancel', args)
-      .positionals.map((id) => `scancel: error: Kill job error on job id ${id}: ${messages[how]}\n`)
-      .join(''),
-  }),
-};

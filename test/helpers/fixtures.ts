@@ -11,12 +11,7 @@ export interface FixtureFacts {
    * Where it is from: real output of a release (with other names of people, hosts and paths), a
    * manual, or a guess, on which the correctness of no reader may depend.
    */
-  readonly trust:
-    | 'captured 22.05'
-    | 'captured 24.11'
-    | 'captured 22.05 or 24.11'
-    | 'documented'
-    | 'assumed';
+  readonly trust: `captured ${string}` | 'documented' | 'assumed';
   readonly note?: string;
   /** The file with what the command wrote to standard error, where it wrote to both. */
   readonly stderr?: string;

@@ -17,39 +17,12 @@ type LineDamage =
   | { readonly kind: 'double'; readonly one: number };
 
 const fraction = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true });
-const length = fc.nat({ max: 60 });
-
-/** Bytes that mean something in what schedulers print, and any. */
-const bytes = fc
-  .array(fc.oneof(fc.constantFrom(...Buffer.from('\x1e\x1f\n|=:,[]-;0129 \0')), fc.nat(255)), {
-    maxLength: 6,
-  })
-  .map((numbers) => Uint8Array.from(numbers));
 
 const lineDamage: fc.Arbitrary<LineDamage> = fc.oneof(
   fc.record({ kind: fc.constant('swap' as const), one: fraction, other: fraction }),
   fc.record({ kind: fc.constant('drop' as const), one: fraction }),
   fc.record({ kind: fc.constant('double' as const), one: fraction }),
 );
-
-const damage: fc.Arbitrary<Damage> = fc.oneof(
-  fc.record({ kind: fc.constant('cut' as const), at: fraction }),
-  fc.record({ kind: fc.constant('remove' as const), from: fraction, length }),
-  fc.record({ kind: fc.constant('splice' as const), at: fraction, from: fraction, length }),
-  fc.record({ kind: fc.constant('bytes' as const), at: fraction, bytes }),
-  lineDamage,
-);
-
-/** A text that was damaged in one to four places; `other` is another text, of which parts get in. */
-export function damaged(text: string, other: string): fc.Arbitrary<string> {
-  return fc
-    .array(damage, { minLength: 1, maxLength: 4 })
-    .map((all) =>
-      all
-        .reduce((buffer, one) => apply(one, buffer, Buffer.from(other)), Buffer.from(text))
-        .toString(),
-    );
-}
 
 /** A text whose lines are all as they were, but not all there, in another order, or twice. */
 export function shuffled(text: string): fc.Arbitrary<string> {

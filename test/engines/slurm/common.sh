@@ -25,12 +25,14 @@ wait_for() { # wait_for SECONDS COMMAND...: polls until COMMAND succeeds
 }
 
 # pid_of PIDFILE: prints the pid if it belongs to the live daemon after which the file is named
-# (slurmd.cn1.pid: slurmd). A zombie is not alive: PID 1 of a container need not reap.
+# (slurmd.cn1.pid: slurmd; Debian's slurmd-wlm where it has started itself anew, as Slurm 24 does
+# on SIGHUP). A zombie is not alive: PID 1 of a container need not reap.
 pid_of() {
   local pid name comm status
   pid=$(cat "$1" 2>/dev/null) || return 1
   name=${1##*/}
   { read -r _ comm status _ < "/proc/$pid/stat"; } 2>/dev/null || return 1
+  comm=${comm/%-wlm)/)}
   [ "$comm" = "(${name%%.*})" ] && [ "$status" != Z ] && echo "$pid"
 }
 
@@ -57,6 +59,19 @@ end() {
   kill "-${2:-TERM}" "$pid"
   kill -CONT "$pid" 2>/dev/null || true
   wait_for 20 dead "$1" || { kill -KILL "$pid"; wait_for 5 dead "$1"; }
+}
+
+# A hub reaches a server by the name of its node. The daemons listen where the host name points
+# (NoInAddrAny), hence the line comes before any other for these names.
+resolve_nodes() {
+  local name hosts names=()
+  for name in "$(uname -n)" "${nodes[@]}"; do
+    [[ $(getent ahostsv4 "$name") = '127.0.0.1 '* ]] || names+=("$name")
+  done
+  if [ ${#names[@]} -gt 0 ]; then
+    hosts=$(cat /etc/hosts)
+    printf '127.0.0.1 localhost %s\n%s\n' "${names[*]}" "$hosts" > /etc/hosts
+  fi
 }
 
 controller_answers() { [[ $(scontrol ping) == *'is UP'* ]]; }

@@ -27,23 +27,16 @@ if [ $accounting = yes ]; then
 fi
 
 [ "$(id -u)" = 0 ] || fail 'The Slurm engine has to be started by root.'
-for program in slurmctld slurmd slurmdbd mariadbd munged sudo; do
-  command -v $program >/dev/null || fail "$program is not installed: run $here/install.sh first."
+programs=(slurmctld slurmd munged)
+[ $accounting = no ] || programs+=(slurmdbd mariadbd)
+for program in "${programs[@]}"; do
+  command -v "$program" >/dev/null || fail "$program is not installed: run install.sh first."
 done
 if [ -e /etc/slurm/slurm.conf ] && ! grep -qx ClusterName=hubspawner_test /etc/slurm/slurm.conf; then
   fail '/etc/slurm/slurm.conf is that of another cluster: run the live tests on another machine.'
 fi
 
-# A hub reaches a server by the name of its node. The daemons listen where the host name points
-# (NoInAddrAny), hence the line comes before any other for these names.
-names=()
-for name in "$(uname -n)" "${nodes[@]}"; do
-  [[ $(getent ahostsv4 "$name") = '127.0.0.1 '* ]] || names+=("$name")
-done
-if [ ${#names[@]} -gt 0 ]; then
-  hosts=$(cat /etc/hosts)
-  printf '127.0.0.1 localhost %s\n%s\n' "${names[*]}" "$hosts" > /etc/hosts
-fi
+resolve_nodes
 
 healthy() {
   [ "$(cat /etc/slurm/slurm.conf)" = "$config" ] && pid_of $run/slurmctld.pid &&

@@ -11,11 +11,22 @@ import { endpointHandler } from '../../../lib/endpoint/handler.ts';
 import type { SlurmOptions } from '../../../lib/generated/options.ts';
 import { SudoRunner } from '../../../lib/runners/sudo.ts';
 import type { SlurmJob, SlurmKind } from '../../engines/slurm.ts';
-import { cancelAll, jobs, startSlurm, stopSlurm } from '../../engines/slurm.ts';
+import {
+  cancelAll,
+  jobs,
+  slurmRoot,
+  slurmRoots,
+  startSlurm,
+  stopSlurm,
+} from '../../engines/slurm.ts';
+import { ChrootRunner } from './chroot-runner.ts';
 import { command } from './slurm.ts';
 
 /** Runs the commands of all hubs here, so that they share one monitor. */
 export const sudo = new SudoRunner();
+
+/** The same for a Slurm that is not installed on this machine itself. */
+const elsewhere = new ChrootRunner(slurmRoots['24.11']);
 
 /** In Python: answers every request with what the server was given. */
 const server = `
@@ -63,6 +74,7 @@ export function isAlive({ state }: SlurmJob): boolean {
 export class LiveHub {
   /** Has one directory for each account, which only that may enter. */
   readonly scratch: string;
+  readonly runner = slurmRoot() === '/' ? sudo : elsewhere;
   /** While it is not, it answers all calls with 503, as what stands in front of a hub does. */
   isUp = true;
   readonly #server: Server;
@@ -109,6 +121,7 @@ export class LiveHub {
       logFile: join(this.scratch, '{{username}}', '{{jobName}}.log'),
       queryInterval: 400,
       pollInterval: 0,
+      held: 'wait',
     };
   }
 
@@ -119,7 +132,7 @@ export class LiveHub {
       user: { name: 'alice' },
       hub: { apiUrl: this.apiUrl },
       apiToken,
-      runner: sudo,
+      runner: this.runner,
       ...given,
     };
   }

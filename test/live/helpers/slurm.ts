@@ -3,17 +3,19 @@ import type { ExitStatus } from '../../../lib/events.ts';
 import { LocalRunner } from '../../../lib/runners/local.ts';
 import { sleep } from '../../../lib/sleep.ts';
 import type { Spawner } from '../../../lib/spawner.ts';
+import { slurmRoot } from '../../engines/slurm.ts';
 
 const local = new LocalRunner();
 const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', TZ: 'UTC' };
 
-/** Runs a command as root, or as an account, and gives what it printed; it must succeed. */
+/** Runs a command where Slurm is, as root or an account, and gives what it printed; it must succeed. */
 export async function command(
   argv: readonly string[],
   { user, input = '' }: { readonly user?: string; readonly input?: string } = {},
 ): Promise<string> {
   const as = user === undefined ? [] : ['/usr/sbin/runuser', '-u', user, '--'];
-  const { stdout, stderr, exitCode } = await local.run([...as, ...argv], { env, input });
+  const there = slurmRoot() === '/' ? [] : ['/usr/sbin/chroot', slurmRoot()];
+  const { stdout, stderr, exitCode } = await local.run([...there, ...as, ...argv], { env, input });
   assert.equal(exitCode, 0, `${argv.join(' ')}: ${stdout}${stderr}`);
   return stdout;
 }

@@ -1,0 +1,82 @@
+import type { CommandResult } from '../runners/runner.ts';
+
+/** What the kernel keeps of a unit's processes; null where the machine does not say it. */
+export interface CgroupFacts {
+  /** In bytes. */
+  readonly memory: number | null;
+  /** In seconds. */
+  readonly cpu: number | null;
+  readonly tasks: number | null;
+  /** In bytes; null where none is enforced. */
+  readonly memoryMax: number | null;
+  /** In cores; null where none is enforced. */
+  readonly cpuMax: number | null;
+  /** null where none is enforced. */
+  readonly tasksMax: number | null;
+}
+
+/** Of cgroup v2, and of the controllers of v1, each below its own mount. */
+const files = (cgroup: string): readonly string[] => [
+  ...['', 'unified'].flatMap((mount) =>
+    [...['memory.current', 'memory.max', 'cpu.stat', 'cpu.max', 'pids.current', 'pids.max']].map(
+      (file) => `/sys/fs/cgroup/${mount}${cgroup}/${file}`,
+    ),
+  ),
+  ...['memory.usage_in_bytes', 'memory.limit_in_bytes'].map(
+    (file) => `/sys/fs/cgroup/memory${cgroup}/${file}`,
+  ),
+  ...['cpuacct', 'cpu,cpuacct'].map((mount) => `/sys/fs/cgroup/${mount}${cgroup}/cpuacct.usage`),
+  ...['cpu', 'cpu,cpuacct'].flatMap((mount) =>
+    ['cpu.cfs_quota_us', 'cpu.cfs_period_us'].map(
+      (file) => `/sys/fs/cgroup/${mount}${cgroup}/${file}`,
+    ),
+  ),
+  ...['pids.current', 'pids.max'].map((file) => `/sys/fs/cgroup/pids${cgroup}/${file}`),
+];
+
+/**
+ * Reads what the kernel knows of a control group, v1 or v2, by one command.
+ *
+ * @param run runs it on the machine of the unit
+ * @param cgroup as in `/system.slice/jupyter-alice.service`
+ */
+export async function readCgroup(
+  run: (argv: readonly string[]) => Promise<CommandResult>,
+  cgroup: string,
+): Promise<CgroupFacts> {
+  const { stdout } = await run(['grep', '-sH', '', '--', ...files(cgroup)]);
+  const values = new Map(
+    stdout.split('\n').map((line): [string, string] => {
+      const [path = '', ...text] = line.split(':');
+      const name = path.slice(path.lastIndexOf('/') + 1);
+      const value = text.join(':');
+      // cpu.stat has several lines, each a name and a number.
+      const [field = '', number] = value.split(' ');
+      return name === 'cpu.stat' ? [`cpu.stat ${field}`, number ?? ''] : [name, value];
+    }),
+  );
+  const numberOf = (name: string) => {
+    const text = values.get(name);
+    return text !== undefined && /^\d+$/.test(text) ? Number(text) : null;
+  };
+  const microseconds = numberOf('cpu.stat usage_usec');
+  const nanoseconds = numberOf('cpuacct.usage');
+  const limit = numberOf('memory.limit_in_bytes');
+  const [quota = '', period = ''] = (values.get('cpu.max') ?? '').split(' ');
+  const quotaV1 = numberOf('cpu.cfs_quota_us');
+  const periodV1 = numberOf('cpu.cfs_period_us');
+  return {
+    memory: numberOf('memory.current') ?? numberOf('memory.usage_in_bytes'),
+    cpu:
+      microseconds !== null ? microseconds / 1e6 : nanoseconds !== null ? nanoseconds / 1e9 : null,
+    tasks: numberOf('pids.current'),
+    // v1 writes "no limit" as the largest multiple of a page.
+    memoryMax: numberOf('memory.max') ?? (limit !== null && limit < 2 ** 62 ? limit : null),
+    cpuMax: /^\d+$/.test(quota)
+      ? Number(quota) / Number(period)
+      : quotaV1 !== null && periodV1 !== null
+        ? quotaV1 / periodV1
+        : null,
+    tasksMax: numberOf('pids.max'),
+  };
+}

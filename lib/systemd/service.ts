@@ -1,0 +1,216 @@
+import { OptionsError, StartError } from '../errors.ts';
+import type { ExitStatus } from '../events.ts';
+import type { CommandResult } from '../runners/runner.ts';
+import type { CgroupFacts } from './cgroup.ts';
+import { readCgroup } from './cgroup.ts';
+import { exitOfService } from './exit.ts';
+import type { Manager, UnitStatus } from './manager.ts';
+import { failed } from './manager.ts';
+import type { Property } from './properties.ts';
+import type { RuntimeDirectory } from './runtime-directory.ts';
+
+/** All that a unit is started with. */
+export interface ServicePlan {
+  /** Tells this start from all others, and names the port. */
+  readonly description: string;
+  readonly properties: readonly Property[];
+  /** The server, one word each. */
+  readonly argv: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** `NAME=value`, set for the slice before. */
+  readonly slice: { readonly name: string; readonly properties: readonly string[] } | undefined;
+  /** Where the hub reaches a server that has a network of its own, as in `127.0.0.1:40123`. */
+  readonly proxyAt: string | undefined;
+  /** In ms: how long systemd may take to start it. */
+  readonly timeout: number;
+}
+
+/** Gives the server its environment, says what is missing, and becomes the server. */
+const becomeServer = `hubspawner_environment=$(printf %b "$HUBSPAWNER_ENVIRONMENT")
+unset HUBSPAWNER_ENVIRONMENT
+eval "$hubspawner_environment"
+unset hubspawner_environment
+if ! command -v "$1" >/dev/null 2>&1; then
+  echo "hubspawner: There is no program $1 that this account can run; looked for in the PATH $PATH" >&2
+  exit 127
+fi
+exec "$@"`;
+
+/** The unit of one server. */
+export class Service {
+  readonly unit: string;
+  readonly directory: RuntimeDirectory;
+  readonly #manager: Manager;
+
+  constructor(manager: Manager, unit: string, directory: RuntimeDirectory) {
+    this.#manager = manager;
+    this.unit = unit;
+    this.directory = directory;
+  }
+
+  /** @throws CommandError, ParseError where there is no usable answer */
+  status(): Promise<UnitStatus> {
+    return this.#manager.show(this.unit);
+  }
+
+  /**
+   * Starts it, and comes back when the server's process has taken its place.
+   *
+   * @throws StartError with what systemd says, and the end of the journal; OptionsError for a
+   *   property that it does not know
+   */
+  async start(plan: ServicePlan): Promise<void> {
+    const began = new Date(Date.now() - 1000);
+    const { slice } = plan;
+    if (slice !== undefined && slice.properties.length > 0) {
+      await this.#setSlice(slice.name, slice.properties);
+    }
+    await this.directory.write(plan.environment);
+    const argv = [
+      ...this.#manager.command('systemd-run'),
+      `--unit=${this.unit}`,
+      `--description=${plan.description}`,
+      ...['--collect', '--quiet', '--no-ask-password', '--service-type=exec'],
+      ...plan.properties.map(({ name, value }) => `--property=${name}=${value}`),
+      '--',
+      ...['/bin/sh', '-c', becomeServer, 'hubspawner', ...plan.argv].map(literal),
+    ];
+    const result = await this.#manager.run(argv, { timeout: plan.timeout });
+    if (result.exitCode !== 0 || result.timedOut) {
+      throw await this.#refusal(result, plan, began);
+    }
+    if (plan.proxyAt !== undefined) {
+      await this.#startProxy(plan.proxyAt);
+    }
+  }
+
+  /** What systemd says of a unit that it does not start. */
+  async #refusal(
+    result: CommandResult,
+    plan: ServicePlan,
+    began: Date,
+  ): Promise<OptionsError | StartError> {
+    const { stderr } = result;
+    const [, unknown] =
+      /(?:Unknown assignment: |Cannot set property )([A-Za-z]+)/.exec(stderr) ?? [];
+    const culprit = plan.properties.findLast(({ name }) => name === unknown);
+    if (culprit !== undefined) {
+      return new OptionsError(
+        culprit.option,
+        `a property that this systemd takes`,
+        `The option ${culprit.option} asks for the property ${culprit.name}=${culprit.value}, which systemd refuses: ${stderr.trim()}`,
+      );
+    }
+    if (/was already loaded|already exists/.test(stderr)) {
+      return new StartError(
+        `The unit ${this.unit} is there already, started by somebody else: ${stderr.trim()}`,
+        { retryable: true },
+      );
+    }
+    const journal = (await this.journal({ lines: 20, since: began })) ?? '';
+    // What comes after `Failed at step` repeats it in numbers.
+    const [, why] = /^.*\.service: (.*\n.*Failed at step .*)$/m.exec(journal) ?? [];
+    const error = failed('systemd-run', result, `systemd did not start ${this.unit}`);
+    const message = why === undefined ? error.message : `${error.message}: ${why}`;
+    return new StartError(message.replaceAll(`\n${this.unit}: `, '; '), {
+      retryable: result.timedOut,
+      cause: error,
+      ...(journal !== '' && { log: journal }),
+    });
+  }
+
+  /** A socket of the machine's own, and behind it a service in the network of the server. */
+  async #startProxy(listen: string): Promise<void> {
+    const name = this.unit.replace(/\.service$/, '-proxy');
+    // In lists of units a backslash takes the next character as it is.
+    const server = this.unit.replaceAll('\\', '\\\\');
+    const argv = [
+      ...this.#manager.command('systemd-run'),
+      `--unit=${name}`,
+      ...['--collect', '--quiet', '--no-ask-password'],
+      ...[`ListenStream=${listen}`, `BindsTo=${server}`, `After=${server}`].map(
+        (property) => `--socket-property=${property}`,
+      ),
+      ...[
+        'PrivateNetwork=yes',
+        `JoinsNamespaceOf=${server}`,
+        `BindsTo=${server}`,
+        `After=${server}`,
+        'DynamicUser=yes',
+      ].map((property) => `--property=${property}`),
+      ...['--', '/usr/lib/systemd/systemd-socket-proxyd', listen],
+    ];
+    const result = await this.#manager.run(argv);
+    if (result.exitCode !== 0 || result.timedOut) {
+      const error = failed('systemd-run', result, `The socket of ${this.unit} could not be made`);
+      throw new StartError(error.message, { cause: error });
+    }
+  }
+
+  async #setSlice(slice: string, properties: readonly string[]): Promise<void> {
+    const argv = [...this.#manager.command('systemctl'), 'set-property', '--runtime', slice];
+    const result = await this.#manager.run([...argv, ...properties]);
+    if (result.exitCode !== 0 || result.timedOut) {
+      throw new OptionsError(
+        'sliceProperties',
+        'properties that systemd takes for a slice',
+        failed('systemctl', result, `systemd refuses the sliceProperties for ${slice}`).message,
+      );
+    }
+  }
+
+  /** Ends it, with time to end by itself. Returns why that failed, if it did. */
+  async stop(timeout: number): Promise<string | undefined> {
+    const argv = [...this.#manager.command('systemctl'), 'stop', '--', this.unit];
+    const result = await this.#manager.run(argv, { timeout });
+    // A unit that is not loaded has ended.
+    return (result.exitCode === 0 && !result.timedOut) || / not loaded/.test(result.stderr)
+      ? undefined
+      : failed('systemctl', result, `systemctl did not stop ${this.unit}`).message;
+  }
+
+  /** Kills all of its processes. */
+  async kill(): Promise<void> {
+    const argv = [
+      ...this.#manager.command('systemctl'),
+      'kill',
+      '--signal=SIGKILL',
+      '--',
+      this.unit,
+    ];
+    await this.#manager.run(argv);
+  }
+
+  /** Makes a unit that has failed loadable again. */
+  async reset(): Promise<void> {
+    await this.#manager.run([
+      ...this.#manager.command('systemctl'),
+      'reset-failed',
+      '--',
+      this.unit,
+    ]);
+  }
+
+  /** How it ended, as far as anybody knows. */
+  async exit(): Promise<ExitStatus> {
+    return exitOfService(await this.directory.end());
+  }
+
+  /** What the kernel says of its processes. */
+  async cgroup(): Promise<CgroupFacts | undefined> {
+    const { controlGroup } = await this.status();
+    return controlGroup === ''
+      ? undefined
+      : readCgroup((argv) => this.#manager.run(argv), controlGroup);
+  }
+
+  /** The end of its journal. */
+  journal(options: Parameters<Manager['journal']>[1]): Promise<string | undefined> {
+    return this.#manager.journal(this.unit, options);
+  }
+}
+
+/** systemd replaces `$NAME` in the arguments of a service, and `$$` by one. */
+function literal(word: string): string {
+  return word.replaceAll('$', '$$$$');
+}

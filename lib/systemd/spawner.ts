@@ -1,0 +1,560 @@
+import { hostname } from 'node:os';
+import type { Ability, LogOptions, ServerUsage } from '../abilities.ts';
+import { throwIfAborted, unlessAborted } from '../abort.ts';
+import { JobMonitor } from '../batch/monitor.ts';
+import type { SpawnerContext } from '../context.ts';
+import { kept } from '../environment.ts';
+import {
+  messageOf,
+  OptionsError,
+  SpawnerError,
+  StartError,
+  StateError,
+  StopError,
+} from '../errors.ts';
+import type { ExitStatus, ServerAddress } from '../events.ts';
+import type { SystemdOptions } from '../generated/options.ts';
+import { reservePort } from '../local/port.ts';
+import { newMark } from '../mark.ts';
+import { withoutSecret } from '../runners/log-tail.ts';
+import type { PasswdEntry } from '../runners/passwd.ts';
+import { passwdEntry } from '../runners/passwd.ts';
+import { sleep } from '../sleep.ts';
+import type { StopOptions } from '../spawner.ts';
+import { Spawner } from '../spawner.ts';
+import type { StartScope } from '../start.ts';
+import type { Json } from '../state.ts';
+import { Manager } from './manager.ts';
+import type { Property } from './properties.ts';
+import { filled, propertiesOf, slicePropertiesOf } from './properties.ts';
+import { RuntimeDirectory } from './runtime-directory.ts';
+import type { ServicePlan } from './service.ts';
+import { Service } from './service.ts';
+import type { UnitFacts } from './unit-name.ts';
+import { directoryName, unitFacts, unitName, unitPattern } from './unit-name.ts';
+import { listUnits, parseUnits, states } from './units.ts';
+
+/** The unit that a spawner has started or taken over. */
+interface RunningUnit {
+  readonly service: Service;
+  /** Of the unit, by which it is told from another of the same name. */
+  readonly description: string;
+  /** Of the account whose systemd runs it; undefined is that of the machine. */
+  readonly uid: number | undefined;
+  /** When it was started, in ms of `Date.now()`: its journal begins there. */
+  readonly startedAt: number;
+}
+
+/**
+ * Runs the server as a transient service of systemd, with the limits and the isolation that its
+ * options say. Its output goes to the journal.
+ *
+ * Where `scope` is `system`, its commands are run as root: by a hub that is root, or by a
+ * `SudoRunner`. A rule that allows systemd-run allows everything, so such a hub is as good as root.
+ */
+export class SystemdSpawner extends Spawner<SystemdOptions> {
+  static override readonly schema = 'systemd.json';
+  static override readonly kind = 'systemd';
+
+  readonly #unit: string;
+  readonly #facts: UnitFacts;
+  readonly #properties: readonly Property[];
+  #running: RunningUnit | undefined;
+  #port: number | undefined;
+  #statusKnown = true;
+
+  /** @throws OptionsError if the context or an option is not what it must be */
+  constructor(context: SpawnerContext, options: Partial<SystemdOptions> = {}) {
+    super(context, options);
+    this.#facts = unitFacts(this.context, this.account);
+    this.#unit = unitName(this.options.unitNameTemplate, this.#facts);
+    this.#properties = propertiesOf(this.options, this.#facts);
+    slicePropertiesOf(this.options, this.#facts);
+    this.#accountName();
+    if (this.options.scope === 'user' && this.options.dynamicUsers) {
+      throw new OptionsError('dynamicUsers', "false where scope is 'user'");
+    }
+  }
+
+  override start(signal?: AbortSignal): Promise<ServerAddress> {
+    return this.runStart(signal, (start) => this.#launch(start));
+  }
+
+  override get abilities(): readonly Ability[] {
+    return ['usage', 'logs'];
+  }
+
+  override async usage(): Promise<ServerUsage | null> {
+    try {
+      const facts = await this.#running?.service.cgroup();
+      return facts === undefined
+        ? null
+        : { memory: facts.memory, cpu: facts.cpu, tasks: facts.tasks };
+    } catch (error) {
+      if (error instanceof SpawnerError) {
+        return null;
+      }
+      throw error;
+    }
+  }
+
+  /** The end of the journal of the unit, by default of this run of it. */
+  override async logs({ lines = 100, since }: LogOptions = {}): Promise<string | null> {
+    const { service, startedAt = 0 } = this.#running ?? {};
+    const text = await service?.journal({ lines, since: since ?? new Date(startedAt - 1000) });
+    return text === undefined ? null : withoutSecret(text, this.apiToken);
+  }
+
+  override async poll(): Promise<ExitStatus | null> {
+    const running = this.#running;
+    if (this.exit !== undefined || running === undefined || this.starting) {
+      return this.exit ?? null;
+    }
+    const exit = await this.#exitOf(running, 0);
+    if (exit !== undefined && this.#running === running && !this.starting) {
+      await this.#end(running, exit);
+    }
+    return this.exit ?? null;
+  }
+
+  /** See `Spawner`. With `now` all processes get SIGKILL at once, also in a stop that is under way. */
+  override stop(how: StopOptions = {}): Promise<void> {
+    const { service } = this.#running ?? {};
+    if (how.now === true && service !== undefined) {
+      // What it can't do is done by the stop, with more time.
+      service.kill().catch(() => {});
+    }
+    return this.runStop(() => this.#terminate());
+  }
+
+  protected override portText(): string {
+    return this.#port === undefined ? super.portText() : String(this.#port);
+  }
+
+  protected override saveFields(): Record<string, Json> {
+    if (this.#running === undefined) {
+      return {};
+    }
+    const { service, description } = this.#running;
+    const { uid, startedAt } = this.#running;
+    return {
+      unit: service.unit,
+      directory: service.directory.path,
+      description,
+      startedAt: new Date(startedAt).toISOString(),
+      ...(uid !== undefined && { uid }),
+    };
+  }
+
+  protected override loadFields(fields: Readonly<Record<string, unknown>>): void {
+    const { unit, directory, description, uid, startedAt, host } = fields;
+    if (unit === undefined && host === undefined) {
+      return;
+    }
+    if (typeof unit !== 'string' || !/^[\w:.\\@-]+\.service$/.test(unit) || unit.startsWith('-')) {
+      throw new StateError('The unit of the saved state is not the name of a service.');
+    }
+    if (typeof directory !== 'string' || !/^\/.+\/[^/]+$/.test(directory)) {
+      throw new StateError('The directory of the saved state is not an absolute path.');
+    }
+    if (typeof description !== 'string' || description === '') {
+      throw new StateError('The saved state does not say how its unit is described.');
+    }
+    if (uid !== undefined && (typeof uid !== 'number' || !Number.isSafeInteger(uid) || uid < 0)) {
+      throw new StateError('The uid of the saved state is not the number of an account.');
+    }
+    const started = typeof startedAt === 'string' ? Date.parse(startedAt) : Number.NaN;
+    if (Number.isNaN(started)) {
+      throw new StateError('The saved state does not say when its unit was started.');
+    }
+    const manager = this.#manager(uid);
+    const service = new Service(manager, unit, new RuntimeDirectory(manager, directory));
+    this.#running = { service, description, uid, startedAt: started };
+  }
+
+  /** Forgets the unit. */
+  protected override clearFields(): void {
+    this.#running = undefined;
+    this.#port = undefined;
+    this.#statusKnown = true;
+  }
+
+  async #launch(start: StartScope): Promise<ServerAddress> {
+    const { startTimeout, httpTimeout, scope } = this.options;
+    const { entry, service, uid } = await start.step('launch', startTimeout, (signal) =>
+      unlessAborted(signal, () => this.#prepare()),
+    );
+    await service.directory.begin((startTimeout + httpTimeout) / 1000);
+    let launched = false;
+    try {
+      const { port, release } = await reservePort(this.options.ip, this.options.port);
+      try {
+        const found = await this.#leftover(service);
+        this.#port = found?.port ?? port;
+        const description = found?.description ?? this.#newDescription(port);
+        const running = { service, description, uid, startedAt: Date.now() };
+        this.#running = running;
+        this.stateChanged();
+        throwIfAborted(start.signal);
+        if (found === undefined) {
+          start.report(20, `Starting the unit ${service.unit}`);
+          await start.step('launch', startTimeout, async () =>
+            service.start(this.#plan(service, description, entry)),
+          );
+        }
+        launched = true;
+        this.log('server of %s: %s unit %s', this.context.user.name, scope, service.unit);
+        return await this.#untilReady(start, running);
+      } finally {
+        release();
+      }
+    } catch (error) {
+      await this.#endFailed(error, service, launched);
+      throw error;
+    } finally {
+      await service.directory.settle();
+    }
+  }
+
+  async #untilReady(start: StartScope, running: RunningUnit): Promise<ServerAddress> {
+    const { service } = running;
+    this.announce('submitted', { id: service.unit });
+    this.announce('running', { host: hostname() });
+    await this.#checkLimits(service);
+    const { ip, port } = this.options;
+    const address = this.setAddress(reachable[ip] ?? ip, this.#port ?? port);
+    start.report(50, `The server runs as the unit ${service.unit}`);
+    return this.waitUntilReady(start, address, async (signal) => {
+      for (let since = performance.now(); ; since = performance.now()) {
+        throwIfAborted(signal);
+        const exit = await unlessAborted(signal, () => this.#exitOf(running, since));
+        if (exit !== undefined) {
+          const log = await this.logs({ lines: 20 });
+          throw new StartError(
+            `The unit ${service.unit} ended before its server answered: ${exit.message}${log ? ` The end of its journal:\n${log}` : ''}`,
+            { exit, ...(log !== null && log !== '' && { log }) },
+          );
+        }
+        await sleep(this.options.queryInterval, signal);
+      }
+    });
+  }
+
+  /** Account, manager and directory of the unit that is to be started. */
+  async #prepare() {
+    const { scope, dynamicUsers, commandTimeout, runtimeDir } = this.options;
+    const entry = dynamicUsers
+      ? undefined
+      : await passwdEntry(this.runner, this.#accountName(), {
+          env: commandEnvironment(),
+          timeout: commandTimeout,
+        });
+    const uid = scope === 'user' ? entry?.uid : undefined;
+    const manager = this.#manager(uid);
+    await this.#checkRelease(manager);
+    const parent =
+      runtimeDir ?? (uid === undefined ? '/run/hubspawner' : `/run/user/${uid}/hubspawner`);
+    const directory = new RuntimeDirectory(manager, `${parent}/${directoryName(this.#unit)}`);
+    return { entry, uid, service: new Service(manager, this.#unit, directory) };
+  }
+
+  #manager(uid: number | undefined): Manager {
+    const { scope, commandAccount, commandTimeout } = this.options;
+    const user = scope === 'user' ? this.#accountName() : commandAccount;
+    const bus = {
+      XDG_RUNTIME_DIR: `/run/user/${uid}`,
+      DBUS_SESSION_BUS_ADDRESS: `unix:path=/run/user/${uid}/bus`,
+    };
+    return new Manager(this.runner, {
+      scope,
+      run: {
+        ...(user !== null && { user }),
+        env: { ...commandEnvironment(), ...(scope === 'user' && bus) },
+        timeout: commandTimeout,
+      },
+    });
+  }
+
+  /** @throws OptionsError for an option that this release of systemd does not have */
+  async #checkRelease(manager: Manager): Promise<void> {
+    const release = await manager.release();
+    const needed = [
+      { option: 'SystemdSpawner', name: 'type exec of services', since: 240 },
+      ...(this.options.dynamicUsers
+        ? [{ option: 'dynamicUsers', name: 'DynamicUser', since: 235 }]
+        : []),
+      ...this.#properties,
+    ];
+    const missing = needed.find(({ since }) => since > release);
+    if (missing !== undefined) {
+      const { option, name, since } = missing;
+      throw new OptionsError(
+        option,
+        `left out where systemd is older than ${since}`,
+        `The option ${option} needs systemd ${since} or later (${name}); this machine has ${release}.`,
+      );
+    }
+  }
+
+  /** What is there of a unit of the same name: taken over, or ended. */
+  async #leftover(service: Service): Promise<{ port: number; description: string } | undefined> {
+    const { activeState, description } = await service.status();
+    if (activeState === 'inactive') {
+      return undefined;
+    }
+    const [, port] = /^hubspawner:\S+ port (\d+)$/.exec(description) ?? [];
+    if (this.options.existingUnit === 'adopt' && activeState === 'active' && port !== undefined) {
+      return { port: Number(port), description };
+    }
+    this.log('the unit %s is there already, and is replaced', service.unit);
+    const problem = await service.stop(this.options.stopTimeout + this.options.commandTimeout);
+    if (problem !== undefined) {
+      throw new StartError(`There is a unit of the same name that can't be replaced: ${problem}`, {
+        retryable: true,
+      });
+    }
+    await service.reset();
+    return undefined;
+  }
+
+  #newDescription(port: number): string {
+    return `${newMark(this.context, 90).tag} port ${port}`;
+  }
+
+  #plan(service: Service, description: string, entry: PasswdEntry | undefined): ServicePlan {
+    const { cmd, args, ip, slice, stopTimeout, restart, startTimeout, privateNetwork } =
+      this.options;
+    const { directory } = service;
+    const own: readonly (readonly [string, string])[] = [
+      ['EnvironmentFile', directory.environmentFile],
+      ['ExecStopPost', keepEndCommand(directory.keepEnd(restart === 'no'), this.options.scope)],
+      ['KillMode', 'mixed'],
+      ['TimeoutStopSec', `${stopTimeout}ms`],
+      ['WorkingDirectory', this.#workingDirectory(entry)],
+      ...(entry === undefined
+        ? ([
+            ['DynamicUser', 'yes'],
+            ['StateDirectory', directoryName(service.unit)],
+          ] as const)
+        : this.options.scope === 'system'
+          ? ([['User', entry.name]] as const)
+          : []),
+    ];
+    return {
+      description,
+      properties: [
+        ...own.map(([name, value]) => ({ name, value, option: 'SystemdSpawner', since: 0 })),
+        ...this.#properties,
+      ],
+      argv: [...cmd, ...args].map((word) => word.replaceAll('{port}', String(this.#port))),
+      environment: this.#environmentOf(service, entry),
+      slice:
+        slice === undefined
+          ? undefined
+          : {
+              name: filled(slice, 'slice', this.#facts),
+              properties: slicePropertiesOf(this.options, this.#facts),
+            },
+      proxyAt: privateNetwork ? `${reachable[ip] ?? ip}:${this.#port}` : undefined,
+      timeout: startTimeout,
+    };
+  }
+
+  #workingDirectory(entry: PasswdEntry | undefined): string {
+    const { userWorkingDir } = this.options;
+    if (entry === undefined) {
+      return `/var/lib/${directoryName(this.#unit)}`;
+    }
+    const directory =
+      userWorkingDir === undefined
+        ? entry.home
+        : filled(userWorkingDir, 'userWorkingDir', this.#facts);
+    if (!directory.startsWith('/')) {
+      throw new OptionsError('userWorkingDir', 'a template of an absolute path');
+    }
+    return directory;
+  }
+
+  #environmentOf(service: Service, entry: PasswdEntry | undefined): Record<string, string> {
+    const { environment, extraPaths, defaultShell } = this.options;
+    const account = {
+      ...(entry && { USER: entry.name, LOGNAME: entry.name }),
+      HOME: entry?.home ?? `/var/lib/${directoryName(service.unit)}`,
+      SHELL: defaultShell ?? entry?.shell ?? '/bin/bash',
+    };
+    const given = this.environment();
+    const paths = extraPaths.map((path, index) =>
+      filled(path, `extraPaths[${index}]`, this.#facts),
+    );
+    return {
+      ...account,
+      ...given,
+      ...Object.fromEntries(Object.entries(account).filter(([name]) => !(name in environment))),
+      PATH: [...paths, given['PATH'] ?? defaultPath].join(':'),
+    };
+  }
+
+  #accountName(): string {
+    return filled(this.options.usernameTemplate, 'usernameTemplate', this.#facts);
+  }
+
+  /** A limit that was accepted, and that nothing enforces, is no limit. */
+  async #checkLimits(service: Service): Promise<void> {
+    const { memLimit, cpuLimit, tasksMax } = this.options;
+    const isLimited = memLimit !== undefined || cpuLimit !== undefined || tasksMax !== undefined;
+    const facts = isLimited ? await service.cgroup() : undefined;
+    if (facts === undefined) {
+      return;
+    }
+    const unenforced = [
+      ...(memLimit !== undefined && facts.memoryMax === null ? ['memLimit'] : []),
+      ...(cpuLimit !== undefined && facts.cpuMax === null ? ['cpuLimit'] : []),
+      ...(tasksMax !== undefined && facts.tasksMax === null ? ['tasksMax'] : []),
+    ];
+    for (const option of unenforced) {
+      this.announce('warning', {
+        code: 'limit-not-enforced',
+        message: `The option ${option} was set for ${service.unit}, but the kernel does not enforce it: its control group has no such limit.`,
+      });
+    }
+  }
+
+  /** How the unit has ended; undefined while it lives, and while nothing says that it has ended. */
+  async #exitOf(
+    { service, description, uid }: RunningUnit,
+    since: number,
+  ): Promise<ExitStatus | undefined> {
+    const manager = this.#manager(uid);
+    const sighting = await JobMonitor.of(this.runner, {
+      scheduler: { name: 'systemd', parseQuery: parseUnits, patterns: noPatterns, states },
+      argv: listUnits(manager.command('systemctl'), unitPattern(this.options.unitNameTemplate)),
+      options: manager.runOptions,
+      interval: this.options.queryInterval,
+    }).look(service.unit, since);
+    this.#tellWhetherKnown(sighting.kind === 'unknown' ? sighting.problem : undefined, service);
+    if (sighting.kind === 'unknown') {
+      return undefined;
+    }
+    if (
+      sighting.kind === 'listed' &&
+      sighting.status.state !== 'ended' &&
+      sighting.status.reason === description
+    ) {
+      return undefined;
+    }
+    // The list says that something has changed; the unit itself says what.
+    try {
+      const { activeState, description: now } = await service.status();
+      const isOver = activeState === 'inactive' || activeState === 'failed' || now !== description;
+      return isOver ? await service.exit() : undefined;
+    } catch (error) {
+      if (error instanceof SpawnerError) {
+        this.#tellWhetherKnown(error.message, service);
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  #tellWhetherKnown(problem: string | undefined, { unit }: Service): void {
+    const known = problem === undefined;
+    if (known === this.#statusKnown) {
+      return;
+    }
+    this.#statusKnown = known;
+    this.announce(
+      'warning',
+      known
+        ? { code: 'status-known', message: `systemd answers again about ${unit}.` }
+        : {
+            code: 'status-unknown',
+            message: `The state of ${unit} is unknown; it counts as alive. ${problem}`,
+          },
+    );
+  }
+
+  async #terminate(): Promise<void> {
+    const running = this.#running;
+    if (running === undefined) {
+      return;
+    }
+    const { service } = running;
+    const problem = await service.stop(this.options.stopTimeout + this.options.commandTimeout);
+    const exit = problem === undefined ? await this.#exitOf(running, performance.now()) : undefined;
+    if (exit === undefined) {
+      throw new StopError(
+        `The unit ${service.unit} could not be ended: ${problem ?? 'systemd still lists it, or does not say'}. Stop it again later.`,
+        { retryable: true },
+      );
+    }
+    await this.#end(running, { ...exit, cause: 'cancelled', message: 'The server was stopped.' });
+  }
+
+  async #end({ service }: RunningUnit, exit: ExitStatus): Promise<void> {
+    try {
+      await service.directory.remove();
+    } catch (cause) {
+      this.announce('warning', {
+        code: 'command-failed',
+        message: `The directory of ${service.unit} is left: ${messageOf(cause)}`,
+        cause,
+      });
+    }
+    await this.ended(exit);
+  }
+
+  /** Leaves nothing of a unit whose start has failed. */
+  async #endFailed(error: unknown, service: Service, launched: boolean): Promise<void> {
+    const running = this.#running;
+    try {
+      if (running === undefined) {
+        await service.directory.remove();
+        return;
+      }
+      const problem = await service.stop(this.options.stopTimeout + this.options.commandTimeout);
+      if (problem !== undefined) {
+        throw new StopError(problem);
+      }
+      if (!launched) {
+        await service.directory.remove();
+        this.#running = undefined;
+        this.stateChanged();
+        return;
+      }
+      const failed = error instanceof StartError ? error.exit : undefined;
+      const exit = failed ?? { ...(await service.exit()), cause: 'cancelled' as const };
+      await service.reset();
+      await this.#end(running, exit);
+    } catch (cause) {
+      this.announce('warning', {
+        code: 'command-failed',
+        message: `After a start that failed: ${messageOf(cause)}`,
+        cause,
+      });
+    }
+  }
+}
+
+/** Errors are known by exit codes. */
+const noPatterns = {
+  jobId: /(?!)/,
+  outage: /(?!)/,
+  notFound: /(?!)/,
+  transient: /(?!)/,
+};
+
+/** As systemd has it for services. */
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Where a server is found that listens on all addresses. */
+const reachable: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+
+function commandEnvironment(): Record<string, string> {
+  return { PATH: defaultPath, ...kept(['PATH']), LC_ALL: 'C', TZ: 'UTC', SYSTEMD_COLORS: '0' };
+}
+
+/** As root, whatever the account and the isolation of the service. */
+function keepEndCommand(script: string, scope: 'system' | 'user'): string {
+  const quoted = script.replace(/[\\"]/g, '\\$&').replaceAll('\n', '\\n').replaceAll('$', '$$$$');
+  return `${scope === 'system' ? '+' : ''}/bin/sh -c "${quoted}"`;
+}

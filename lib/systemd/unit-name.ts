@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import type { SpawnerContext } from '../context.ts';
+import { OptionsError } from '../errors.ts';
+import { parseTemplate, renderArguments } from '../template.ts';
+
+/** What templates of the options know. */
+export interface UnitFacts {
+  readonly username: string;
+  readonly userid: string;
+  readonly servername: string;
+  readonly account: string;
+}
+
+/** What templates are told of a server. */
+export function unitFacts({ user, serverName = '' }: SpawnerContext, account: string): UnitFacts {
+  return { username: user.name, userid: user.id ?? '', servername: serverName, account };
+}
+
+/** The most characters of a name: 255 with `.service`, and with what a socket's is given in front. */
+const longest = 200;
+
+/**
+ * The name of the unit of a server, with `.service`. Names of people and servers are escaped in it,
+ * so that two servers have two units; one that is too long is cut, and ends in a hash of itself.
+ *
+ * @throws OptionsError where the template makes no name, or the same for two servers
+ */
+export function unitName(template: string, facts: UnitFacts): string {
+  const samples = [
+    { ...facts, username: 'ab', servername: 'c' },
+    { ...facts, username: 'a', servername: 'bc' },
+    { username: 'b', userid: 'b', account: 'b', servername: 'c' },
+  ].map((sample) => fullName(template, sample));
+  if (new Set(samples).size < samples.length) {
+    throw new OptionsError(
+      'unitNameTemplate',
+      'a template that tells one server from another: {{username}} and {{servername}} with a - between them',
+    );
+  }
+  const name = fullName(template, facts);
+  const short =
+    name.length <= longest
+      ? name
+      : `${name.slice(0, longest - 33).replace(/\\[^\\]{0,3}$/, '')}-${hash(name).slice(0, 32)}`;
+  return `${short}.service`;
+}
+
+function fullName(template: string, facts: UnitFacts): string {
+  const parsed = parseTemplate(template, 'unitNameTemplate');
+  const escaped = Object.fromEntries(
+    Object.entries(facts).map(([name, value]) => [name, escapeUnitName(value)]),
+  );
+  const [name = ''] = renderArguments([parsed], escaped);
+  if (!/^[A-Za-z0-9:_.\\@-]+$/.test(name) || name.startsWith('.')) {
+    throw new OptionsError(
+      'unitNameTemplate',
+      'a template of letters, digits and :_.-@ beside its values',
+    );
+  }
+  const named = facts.servername !== '' && !parsed.names.has('servername');
+  return named ? `${name}-${escaped['servername']}` : name;
+}
+
+/**
+ * A text as a part of a unit name, as systemd-escape(1) writes it: letters, digits, `:`, `_` and
+ * `.` as they are, all else by its bytes, as in `\x2d`; `/` as `-` is left out, so that a `-` of
+ * the template divides.
+ */
+export function escapeUnitName(text: string): string {
+  return [...Buffer.from(text)]
+    .map((byte, index) => {
+      const char = String.fromCharCode(byte);
+      const plain = index === 0 ? /[A-Za-z0-9:_]/ : /[A-Za-z0-9:_.]/;
+      return plain.test(char) ? char : `\\x${byte.toString(16).padStart(2, '0')}`;
+    })
+    .join('');
+}
+
+/**
+ * A unit name as the name of a directory that every release of systemd takes as it is: other
+ * characters than letters, digits, `_`, `.` and `-` make it end in a hash.
+ */
+export function directoryName(unit: string): string {
+  const name = unit.replace(/\.service$/, '');
+  const plain = name.replace(/[^A-Za-z0-9_.-]/g, '_');
+  return plain === name ? name : `${plain.slice(0, 100)}-${hash(name).slice(0, 16)}`;
+}
+
+/** The units of all servers of a template, as a pattern for systemctl. */
+export function unitPattern(template: string): string {
+  const [before = ''] = template.split('{{');
+  return `${before}*.service`;
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,37 @@
+import type { QueryAnswer, StateTable } from '../batch/scheduler.ts';
+import { ParseError } from '../errors.ts';
+
+/** Active states of systemctl(1), as a monitor knows jobs. */
+export const states: StateTable = {
+  active: { state: 'running' },
+  activating: { state: 'running' },
+  reloading: { state: 'running' },
+  refreshing: { state: 'running' },
+  maintenance: { state: 'running' },
+  deactivating: { state: 'completing' },
+  inactive: { state: 'ended' },
+  failed: { state: 'ended' },
+};
+
+/** The list of all units of a pattern: names, states and descriptions, whatever runs. */
+export function listUnits(systemctl: readonly string[], pattern: string): readonly string[] {
+  return [
+    ...systemctl,
+    ...['list-units', '--all', '--plain', '--full', '--no-legend', '--no-pager', '--', pattern],
+  ];
+}
+
+/** Reads that list; `reason` is the description of the unit. */
+export function parseUnits(stdout: string, table: StateTable): QueryAnswer {
+  const lines = stdout.split('\n').filter((line) => line.trim() !== '');
+  const jobs = lines.map((line) => {
+    const [, id, active, description] =
+      /^(\S+\.service)\s+\S+\s+(\S+)\s+\S+\s+(.*)$/.exec(line) ?? [];
+    if (id === undefined || active === undefined || description === undefined) {
+      throw new ParseError('This is not what systemctl list-units prints.', stdout);
+    }
+    const state = table[active]?.state ?? 'unknown';
+    return { id, state, nativeState: active, reason: description.trim() };
+  });
+  return { jobs, complete: stdout === '' || stdout.endsWith('\n') };
+}

@@ -1,0 +1,93 @@
+import { expect } from 'chai';
+import { OptionsError } from '../../lib/errors.ts';
+import type { SystemdOptions } from '../../lib/generated/options.ts';
+import { checkOptions } from '../../lib/options.ts';
+import { propertiesOf, slicePropertiesOf } from '../../lib/systemd/properties.ts';
+import { SystemdSpawner } from '../../lib/systemd/spawner.ts';
+
+const facts = { username: 'Alice', userid: '7', servername: 'lab', account: 'alice' };
+
+function propertiesFor(options: Partial<SystemdOptions>): readonly string[] {
+  const checked = checkOptions<SystemdOptions>('systemd.json', options);
+  return propertiesOf(checked, facts).map(({ name, value }) => `${name}=${value}`);
+}
+
+describe('The properties of a unit', () => {
+  it('are by default that nothing becomes another user', () => {
+    expect(propertiesFor({})).to.deep.equal(['NoNewPrivileges=yes']);
+    expect(propertiesFor({ disableUserSudo: false })).to.deep.equal(['NoNewPrivileges=no']);
+  });
+
+  for (const [options, expected] of [
+    [{ memLimit: '4G' }, 'MemoryMax=4294967296'],
+    [{ memHigh: 1_000_000 }, 'MemoryHigh=1000000'],
+    [{ memGuarantee: '1M' }, 'MemoryLow=1048576'],
+    [{ swapMax: 0 }, 'MemorySwapMax=0'],
+    [{ cpuLimit: 1.5 }, 'CPUQuota=150%'],
+    [{ cpuLimit: 0.125 }, 'CPUQuota=12%'],
+    [{ cpuLimit: 0.001 }, 'CPUQuota=1%'],
+    [{ cpuWeight: 50 }, 'CPUWeight=50'],
+    [{ tasksMax: 512 }, 'TasksMax=512'],
+    [{ maxRuntime: 90_000 }, 'RuntimeMaxSec=90000ms'],
+    [{ restart: 'on-failure' }, 'Restart=on-failure'],
+    [{ isolateTmp: true }, 'PrivateTmp=yes'],
+    [{ isolateDevices: true }, 'PrivateDevices=yes'],
+    [{ protectSystem: 'strict' }, 'ProtectSystem=strict'],
+    [{ protectSystem: true }, 'ProtectSystem=yes'],
+    [{ protectHome: 'tmpfs' }, 'ProtectHome=tmpfs'],
+    [{ privateNetwork: true }, 'PrivateNetwork=yes'],
+    [{ slice: 'jupyter-{{account}}.slice' }, 'Slice=jupyter-alice.slice'],
+    [{ readonlyPaths: ['/'] }, 'ReadOnlyPaths=/'],
+    [{ readwritePaths: ['/home/{{account}}'] }, 'ReadWritePaths=/home/alice'],
+    [{ readwritePaths: ['/a b/"c"'] }, 'ReadWritePaths="/a b/\\"c\\""'],
+  ] as const) {
+    it(`${JSON.stringify(options)} are ${expected}`, () => {
+      expect(propertiesFor(options)).to.include(expected);
+    });
+  }
+
+  it('of a list are set in its order, after all others', () => {
+    const unitExtraProperties = { LimitNOFILE: '16384', BindPaths: ['/srv/{{username}}', '/b'] };
+    expect(propertiesFor({ unitExtraProperties }).slice(-3)).to.deep.equal([
+      'LimitNOFILE=16384',
+      'BindPaths=/srv/Alice',
+      'BindPaths=/b',
+    ]);
+  });
+
+  it('of the preset yield to the options', () => {
+    const all = propertiesFor({ hardened: true, isolateTmp: false, protectSystem: 'strict' });
+    expect(all).to.include.members(['ProtectKernelModules=yes', 'RestrictSUIDSGID=yes']);
+    const last = (name: string) => all.findLast((one) => one.startsWith(`${name}=`));
+    expect(last('PrivateTmp')).to.equal('PrivateTmp=no');
+    expect(last('PrivateDevices')).to.equal('PrivateDevices=yes');
+    expect(last('ProtectSystem')).to.equal('ProtectSystem=strict');
+  });
+
+  it('of a slice are filled in too', () => {
+    const options = { sliceProperties: { MemoryMax: '48G', Description: 'of {{username}}' } };
+    const checked = checkOptions<SystemdOptions>('systemd.json', options);
+    expect(slicePropertiesOf(checked, facts)).to.deep.equal([
+      'MemoryMax=48G',
+      'Description=of Alice',
+    ]);
+  });
+
+  for (const [options, path] of [
+    [{ readonlyPaths: ['{{nobody}}'] }, 'readonlyPaths[0]'],
+    [{ unitExtraProperties: { 'Bad Name': 'x' } }, 'unitExtraProperties.Bad Name'],
+    [{ unitExtraProperties: { LimitNOFILE: 7 } }, 'unitExtraProperties.LimitNOFILE'],
+    [{ slice: 'a\nb' }, 'slice'],
+    [{ cpuWeight: 0 }, 'cpuWeight'],
+    [{ protectHome: 'yes' }, 'protectHome'],
+    [{ scope: 'user', dynamicUsers: true }, 'dynamicUsers'],
+  ] as const) {
+    it(`${JSON.stringify(options)} are refused`, () => {
+      // Some of these are not even of the right type.
+      const wrong = options as unknown as Partial<SystemdOptions>;
+      expect(() => new SystemdSpawner({ user: { name: 'alice' } }, wrong))
+        .to.throw(OptionsError)
+        .with.property('path', path);
+    });
+  }
+});

@@ -1,0 +1,140 @@
+import { expect } from 'chai';
+import { ParseError } from '../../lib/errors.ts';
+import { readCgroup } from '../../lib/systemd/cgroup.ts';
+import { exitOfService } from '../../lib/systemd/exit.ts';
+import { parseUnits, states } from '../../lib/systemd/units.ts';
+
+describe('The list of units', () => {
+  it('gives names, states and descriptions', () => {
+    const { jobs, complete } = parseUnits(
+      'jupyter-a\\x2db.service loaded active running hubspawner:1:a%2Db:lab:9 port 4000\n' +
+        'jupyter-c.service     loaded failed failed  x  \n' +
+        'jupyter-d.service     loaded activating auto-restart y\n' +
+        'jupyter-e.service     loaded deactivating stop-sigterm z\n' +
+        'jupyter-f.service     loaded strange strange z\n',
+      states,
+    );
+    expect(complete).to.equal(true);
+    expect(jobs.map(({ id, state, reason }) => `${id} ${state} ${reason}`)).to.deep.equal([
+      'jupyter-a\\x2db.service running hubspawner:1:a%2Db:lab:9 port 4000',
+      'jupyter-c.service ended x',
+      'jupyter-d.service running y',
+      'jupyter-e.service completing z',
+      'jupyter-f.service unknown z',
+    ]);
+  });
+
+  it('is complete where there are none, and unreadable where it is something else', () => {
+    expect(parseUnits('', states)).to.deep.equal({ jobs: [], complete: true });
+    expect(() => parseUnits('Failed to list units: Connection timed out\n', states)).to.throw(
+      ParseError,
+    );
+    expect(parseUnits('a.service loaded active running x', states).complete).to.equal(false);
+  });
+});
+
+describe('The end of a service', () => {
+  for (const [end, expected] of [
+    [
+      ['success', 'exited', '0', 0],
+      ['completed', 0, null],
+    ],
+    [
+      ['success', 'killed', 'TERM', 0],
+      ['cancelled', null, 'SIGTERM'],
+    ],
+    [
+      ['exit-code', 'exited', '7', 0],
+      ['failed', 7, null],
+    ],
+    [
+      ['signal', 'killed', 'KILL', 0],
+      ['failed', null, 'SIGKILL'],
+    ],
+    [
+      ['signal', 'killed', 'KILL', 2],
+      ['out-of-memory', null, 'SIGKILL'],
+    ],
+    [
+      ['oom-kill', 'killed', 'KILL', 1],
+      ['out-of-memory', null, 'SIGKILL'],
+    ],
+    [
+      ['timeout', 'killed', 'TERM', 0],
+      ['timeout', null, 'SIGTERM'],
+    ],
+    [
+      ['watchdog', 'dumped', 'ABRT', 0],
+      ['failed', null, 'SIGABRT'],
+    ],
+    [
+      ['core-dump', 'dumped', 'SEGV', 0],
+      ['failed', null, 'SIGSEGV'],
+    ],
+    [
+      ['resources', '', '', 0],
+      ['failed', null, null],
+    ],
+  ] as const) {
+    it(`${end.join(':')} is ${expected.join(', ')}`, () => {
+      const [result, code, status, oomKills] = end;
+      const exit = exitOfService({ result, code, status, oomKills });
+      expect([exit.cause, exit.code, exit.signal]).to.deep.equal(expected);
+      expect(exit.message).to.match(/^The server .*\.$/);
+    });
+  }
+
+  it('of which there is no word is unknown', () => {
+    expect(exitOfService(undefined)).to.include({ cause: 'unknown', code: null });
+  });
+});
+
+describe('The kernel about a control group', () => {
+  const read = (lines: readonly string[]) =>
+    readCgroup(
+      async () => ({
+        ...{ stdout: `${lines.join('\n')}\n`, stderr: '', exitCode: 2, signal: null },
+        timedOut: false,
+      }),
+      '/system.slice/a.service',
+    );
+
+  it('is read with cgroup v2', async () => {
+    const at = '/sys/fs/cgroup//system.slice/a.service';
+    expect(
+      await read([
+        `${at}/memory.current:9785344`,
+        `${at}/memory.max:209715200`,
+        `${at}/cpu.stat:usage_usec 1500000`,
+        `${at}/cpu.stat:user_usec 1`,
+        `${at}/cpu.max:50000 100000`,
+        `${at}/pids.current:3`,
+        `${at}/pids.max:max`,
+      ]),
+    ).to.deep.equal({
+      ...{ memory: 9_785_344, memoryMax: 209_715_200, cpu: 1.5, cpuMax: 0.5 },
+      ...{ tasks: 3, tasksMax: null },
+    });
+  });
+
+  it('is read with cgroup v1', async () => {
+    const at = (controller: string) => `/sys/fs/cgroup/${controller}/system.slice/a.service`;
+    expect(
+      await read([
+        `${at('memory')}/memory.usage_in_bytes:4096`,
+        `${at('memory')}/memory.limit_in_bytes:9223372036854771712`,
+        `${at('cpu,cpuacct')}/cpuacct.usage:2500000000`,
+        `${at('cpu,cpuacct')}/cpu.cfs_quota_us:-1`,
+        `${at('cpu,cpuacct')}/cpu.cfs_period_us:100000`,
+        `${at('pids')}/pids.current:1`,
+        `${at('pids')}/pids.max:100`,
+      ]),
+    ).to.deep.equal({
+      ...{ memory: 4096, memoryMax: null, cpu: 2.5, cpuMax: null, tasks: 1, tasksMax: 100 },
+    });
+  });
+
+  it('says nothing where nothing is there', async () => {
+    expect(Object.values(await read([]))).to.deep.equal([null, null, null, null, null, null]);
+  });
+});

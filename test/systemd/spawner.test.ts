@@ -1,0 +1,301 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import type { SpawnerContext } from '../../lib/context.ts';
+import { OptionsError, StartError, StateError, StopError } from '../../lib/errors.ts';
+import type { SystemdOptions } from '../../lib/generated/options.ts';
+import { SystemdSpawner } from '../../lib/systemd/spawner.ts';
+import { rejected } from '../helpers/errors.ts';
+import { FakeSystemd } from '../helpers/fake-systemd.ts';
+
+const server = fileURLToPath(new URL('../helpers/server.mjs', import.meta.url));
+const unit = 'jupyter-alice-singleuser.service';
+
+describe('SystemdSpawner', () => {
+  let home: string;
+  let systemd: FakeSystemd;
+  let spawners: SystemdSpawner[];
+
+  beforeEach(() => {
+    home = mkdtempSync(join(tmpdir(), 'systemd-spawner-'));
+    systemd = new FakeSystemd(home);
+    spawners = [];
+  });
+  afterEach(async () => {
+    systemd.outage = undefined;
+    await Promise.all(spawners.map((spawner) => spawner.stop({ now: true })));
+    await systemd.close();
+    rmSync(home, { recursive: true });
+  });
+
+  function create(options: Partial<SystemdOptions> = {}, context: Partial<SpawnerContext> = {}) {
+    const spawner = new SystemdSpawner(
+      {
+        user: { name: 'alice' },
+        hub: { apiUrl: 'http://127.0.0.1:8081/hub/api' },
+        apiToken: 'secret-token',
+        runner: systemd.runner,
+        ...context,
+      },
+      {
+        cmd: [process.execPath, server, '--port={port}', '--ip=127.0.0.1'],
+        runtimeDir: join(home, 'run'),
+        queryInterval: 30,
+        pollInterval: 0,
+        commandTimeout: 500,
+        stopTimeout: 500,
+        ...options,
+      },
+    );
+    spawners.push(spawner);
+    return spawner;
+  }
+
+  function warningsOf(spawner: SystemdSpawner): string[] {
+    const warnings: string[] = [];
+    spawner.on('warning', ({ code }) => warnings.push(code));
+    return warnings;
+  }
+
+  const environmentFile = () => join(home, 'run', 'jupyter-alice-singleuser', 'environment');
+  const started = () => systemd.runner.callsOf('systemd-run')[0]?.argv ?? [];
+
+  it('hands the environment over in a file of mode 0400, which is gone after the stop', async () => {
+    const spawner = create({ environment: { LINES: 'a\n"b" \'c\' \\ $D %e \u001b' } });
+    await spawner.start();
+    expect(statSync(environmentFile()).mode & 0o777).to.equal(0o400);
+    const commands = systemd.runner.calls.map(({ argv, options }) => [argv, options.env]);
+    expect(JSON.stringify(commands)).not.to.include('secret-token');
+    expect(readFileSync(environmentFile(), 'utf8')).to.include('secret-token');
+
+    await spawner.stop();
+    expect(readdirSync(home)).to.deep.equal([]);
+    expect(systemd.units.size).to.equal(0);
+  });
+
+  it('asks for one list for all servers', async () => {
+    const many = Array.from({ length: 20 }, (_, index) => create({}, { serverName: `s${index}` }));
+    await Promise.all(many.map((spawner) => spawner.start()));
+    const before = systemd.runner.callsOf('systemctl').length;
+    expect(await Promise.all(many.map((spawner) => spawner.poll()))).to.deep.equal(
+      many.map(() => null),
+    );
+    expect(systemd.runner.callsOf('systemctl').length - before).to.be.at.most(1);
+  });
+
+  for (const outage of ['refused', 'hung'] as const) {
+    it(`declares nobody dead while systemctl is ${outage}`, async () => {
+      const spawner = create();
+      const warnings = warningsOf(spawner);
+      await spawner.start();
+      systemd.outage = outage;
+      await systemd.kill(unit);
+      await new Promise((resolve) => setTimeout(resolve, 40));
+      expect(await spawner.poll()).to.equal(null);
+      await rejected(StopError, spawner.stop());
+      expect(warnings).to.include('status-unknown');
+
+      systemd.outage = undefined;
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      expect(await spawner.poll()).to.include({ signal: 'SIGKILL' });
+      expect(warnings).to.include('status-known');
+    });
+  }
+
+  it('takes over the unit of an earlier hub, with its port and its end', async () => {
+    const first = create();
+    const { port } = await first.start();
+    const state: unknown = JSON.parse(JSON.stringify(first.getState()));
+    expect(JSON.stringify(state)).not.to.include('secret-token');
+
+    const next = create();
+    next.loadState(state);
+    expect(await next.poll()).to.equal(null);
+    expect(next.address?.port).to.equal(port);
+    await systemd.kill(unit);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await next.poll()).to.include({ cause: 'failed', signal: 'SIGKILL' });
+  });
+
+  it('does not take another unit of the same name for its own', async () => {
+    const first = create();
+    await first.start();
+    const state = first.getState();
+    await systemd.kill(unit);
+    systemd.startOther(unit, 'something else');
+
+    const next = create();
+    next.loadState(state);
+    expect(await next.poll()).not.to.equal(null);
+  });
+
+  it('replaces a unit that is there, or adopts it', async () => {
+    const first = create();
+    const { port } = await first.start();
+    const second = create();
+    await second.start();
+    expect(systemd.units.size).to.equal(1);
+    expect(second.address?.port).not.to.equal(port);
+
+    const third = create({ existingUnit: 'adopt' });
+    await third.start();
+    expect(third.address?.port).to.equal(second.address?.port);
+    expect(systemd.runner.callsOf('systemd-run')).to.have.length(2);
+
+    await systemd.kill(unit);
+    systemd.startOther(unit, 'something else');
+    await create({ existingUnit: 'adopt' }).start();
+    expect(systemd.units.get(unit)?.description).to.match(/^hubspawner:\S+ port \d+$/);
+  });
+
+  it('starts one unit where two start the same server at once', async () => {
+    const results = await Promise.allSettled([create().start(), create().start()]);
+    const [refused] = results.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+    expect(results.filter(({ status }) => status === 'fulfilled')).to.have.length(1);
+    expect(refused).to.be.instanceOf(StartError);
+    expect(String(refused)).to.match(/being started already/);
+    expect(refused.retryable).to.equal(true);
+    expect(systemd.units.size).to.equal(1);
+  });
+
+  it('starts after a start that never came back', async () => {
+    const directory = join(home, 'run', 'jupyter-alice-singleuser');
+    await systemd.runner.run([
+      '/bin/sh',
+      '-c',
+      'mkdir -p "$1" && echo 1000 >"$1/starting"',
+      'sh',
+      directory,
+    ]);
+    await create().start();
+    expect(existsSync(join(directory, 'starting'))).to.equal(false);
+  });
+
+  for (const [what, options, message] of [
+    [
+      'a program that is missing',
+      { cmd: ['no-such-server'] },
+      /There is no program no-such-server/,
+    ],
+    ['a directory that is missing', { userWorkingDir: '/no/such' }, /working directory failed/],
+    ['an account that is missing', { usernameTemplate: 'nobody-here' }, /no account 'nobody-here'/],
+    [
+      'a property that is none',
+      { unitExtraProperties: { FooBar: '1' } },
+      /unitExtraProperties\.FooBar/,
+    ],
+    [
+      'a slice property that is none',
+      { slice: 'a.slice', sliceProperties: { Wrong: '1' } },
+      /sliceProperties/,
+    ],
+  ] as const) {
+    it(`says so where there is ${what}, and leaves nothing`, async () => {
+      const spawner = create(options);
+      const error = await rejected(Error, spawner.start());
+      expect(`${error.message}`).to.match(message);
+      expect(systemd.units.size).to.equal(0);
+      expect(readdirSync(home)).to.deep.equal([]);
+      expect(spawner.getState()).to.deep.equal({ version: 1, spawner: 'systemd' });
+    });
+  }
+
+  it('names the option that a systemd is too old for', async () => {
+    systemd.release = 241;
+    const spawner = create({ hardened: true }, { runner: new FakeRelease(systemd).runner });
+    const error = await rejected(OptionsError, spawner.start());
+    expect(error.path).to.equal('hardened');
+    expect(error.message).to.match(/needs systemd 24\d or later .*; this machine has 241/);
+  });
+
+  it('warns of limits that nothing enforces', async () => {
+    const spawner = create({ memLimit: '1G' });
+    const warnings = warningsOf(spawner);
+    // The fake has no control groups at all.
+    const run = systemd.runner.run.bind(systemd.runner);
+    systemd.runner.run = async (argv, options) =>
+      argv[1] === 'show'
+        ? {
+            ...(await run(argv, options)),
+            stdout: 'ActiveState=inactive\nControlGroup=/no/such\nDescription=\n',
+          }
+        : run(argv, options);
+    await spawner.start();
+    expect(warnings).to.deep.equal(['limit-not-enforced']);
+  });
+
+  it('writes arguments so that systemd gives them as they are', async () => {
+    const program = 'require("http").createServer((_, r) => r.end()).listen(process.argv[1])';
+    const cmd = [process.execPath, '-e', program, '{port}', '$HOME %h %% $$ "x" \\', ''];
+    await create({ cmd }).start();
+    expect(started().slice(-2)).to.deep.equal(['$$HOME %h %% $$$$ "x" \\', '']);
+  });
+
+  it('gives a server with a network of its own a socket in that of the machine', async () => {
+    const spawner = create({ privateNetwork: true });
+    const { port } = await spawner.start();
+    const [, proxy] = systemd.runner.callsOf('systemd-run');
+    expect(proxy?.argv).to.include.members([
+      '--unit=jupyter-alice-singleuser-proxy',
+      `--socket-property=ListenStream=127.0.0.1:${port}`,
+      `--property=JoinsNamespaceOf=${unit}`,
+      `--socket-property=BindsTo=${unit}`,
+    ]);
+  });
+
+  it('asks the systemd of the account where the scope says so', async () => {
+    await create({ scope: 'user' }).start();
+    const calls = systemd.runner.callsOf('systemd-run');
+    expect(calls[0]?.argv.slice(0, 2)).to.deep.equal(['systemd-run', '--user']);
+    expect(calls[0]?.options.user).to.equal('alice');
+    expect(calls[0]?.options.env).to.include({
+      XDG_RUNTIME_DIR: '/run/user/1001',
+      DBUS_SESSION_BUS_ADDRESS: 'unix:path=/run/user/1001/bus',
+    });
+    expect(started()).not.to.include('--property=User=alice');
+  });
+
+  it('says what the server has printed, without its token', async () => {
+    const script = 'echo "it is $JUPYTERHUB_API_TOKEN"; exec sleep 100';
+    const spawner = create({ cmd: ['sh', '-c', script], httpTimeout: 300 });
+    expect(spawner.abilities).to.deep.equal(['usage', 'logs']);
+    expect(await spawner.logs()).to.equal(null);
+    const start = spawner.start().catch((error: unknown) => error);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(await spawner.logs()).to.equal('it is [token]\n');
+    expect(String(await start)).to.match(/httpTimeout/);
+  });
+
+  it('loads no state that it can not have written', () => {
+    const good = {
+      ...{ version: 1, spawner: 'systemd', unit, directory: '/run/hubspawner/x' },
+      ...{ description: 'x port 1', startedAt: '2026-03-02T08:00:00Z' },
+    };
+    create().loadState(good);
+    for (const wrong of [
+      { unit: '--help' },
+      { unit: 'x.socket' },
+      { directory: 'relative' },
+      { directory: '/' },
+      { description: '' },
+      { uid: '7' },
+      { startedAt: 'yesterday' },
+    ]) {
+      expect(() => create().loadState({ ...good, ...wrong }), JSON.stringify(wrong)).to.throw(
+        StateError,
+      );
+    }
+  });
+});
+
+/** A runner of its own, since a release is asked for once by each. */
+class FakeRelease {
+  readonly runner: FakeSystemd['runner'];
+
+  constructor(systemd: FakeSystemd) {
+    this.runner = new FakeSystemd('/').runner;
+    this.runner.run = (argv, options) => systemd.runner.run(argv, options);
+  }
+}
