@@ -21,6 +21,7 @@ import ts from 'typescript';
 import * as library from '../lib/index.ts';
 import { sleep } from '../lib/sleep.ts';
 import * as testing from '../lib/testing/index.ts';
+import { FakeSystemd } from './helpers/fake-systemd.ts';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
@@ -145,10 +146,11 @@ describe('The README', function () {
       'hub.ts',
       'slurm-hub.ts',
       'site.ts',
+      'systemd-site.ts',
       'my-spawner.ts',
       'my-spawner.test.ts',
     ]);
-    expect(readme.match(/^```(?:ts|typescript|js|javascript)/gm)).to.have.length(examples.size);
+    expect(readme.match(/^```(?:ts|typescript|js|javascript)\b/gm)).to.have.length(examples.size);
   });
 
   it('has TypeScript that the strictest settings accept', () => {
@@ -219,6 +221,50 @@ describe('The README', function () {
     await spawner.stop();
     const cancel = ['/opt/slurm/bin/scancel', '--quiet', '7'];
     expect(runner.callsOf('scancel')[0]?.argv).to.deep.equal(cancel);
+  });
+
+  it('has options for a site with systemd that reach the unit', async () => {
+    const { site } = await import(pathToFileURL(join(folder, 'systemd-site.ts')).href);
+    const systemd = new FakeSystemd(folder);
+    const spawner = new library.SystemdSpawner(
+      { user: { name: 'alice' }, runner: systemd.runner },
+      { ...site, runtimeDir: join(folder, 'run'), cmd: ['sh', '-c', 'exit 1'] },
+    );
+    await spawner.start().catch(() => {});
+    const [call] = systemd.runner.callsOf('systemd-run');
+    expect(call?.argv).to.include.members([
+      '--property=MemoryMax=4294967296',
+      '--property=CPUQuota=200%',
+      '--property=ProtectKernelModules=yes',
+      '--property=Slice=jupyter.slice',
+      '--property=ReadWritePaths=/home/alice',
+      '--property=LimitNOFILE=16384',
+    ]);
+    await systemd.close();
+  });
+
+  it('has a batch system in JSON whose jobs run', async () => {
+    const [, json = ''] = /^```json\n(.*?)^```$/ms.exec(readme) ?? [];
+    const runner = new library.LocalRunner();
+    const name = userInfo().username;
+    const spawner = new library.GenericBatchSpawner(
+      { user: { name }, runner },
+      {
+        ...JSON.parse(json),
+        cmd: [process.execPath, join(helpers, 'server.mjs'), '--port={port}'],
+        endpoint: 'fixed',
+        port: await freePort(),
+        queryInterval: 100,
+        binDir: join(folder, 'bin'),
+        request: { homedir: folder },
+        commandEnvironment: { MYBATCH_SERVER: join(folder, 'jobs') },
+      },
+    );
+    const { url } = await spawner.start();
+    expect((await fetch(url)).status).to.equal(200);
+    expect(await spawner.poll()).to.equal(null);
+    await spawner.stop();
+    expect(await spawner.poll()).to.include({ cause: 'completed' });
   });
 
   it('has a spawner for another batch system, and tests that it passes', async () => {
