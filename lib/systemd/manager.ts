@@ -1,5 +1,7 @@
+import { constants } from 'node:os';
 import { CommandError, ParseError, StartError } from '../errors.ts';
 import type { CommandResult, CommandRunner, RunOptions } from '../runners/runner.ts';
+import type { ServiceEnd } from './exit.ts';
 
 /** How the commands of systemd are run. */
 export interface ManagerOptions {
@@ -100,6 +102,25 @@ export class Manager {
     };
   }
 
+  /**
+   * What PID 1 has written of the end of a unit; undefined where it has not. Ends by exit code 0 or
+   * by a stop have but one message.
+   */
+  async endInJournal(unit: string, since: Date): Promise<ServiceEnd | undefined> {
+    const field = this.#options.scope === 'user' ? 'USER_UNIT' : 'UNIT';
+    const argv = [
+      ...this.command('journalctl'),
+      ...['--no-pager', '--quiet', '--output=json', '--lines=20'],
+      ...[`--since=@${Math.floor(since.getTime() / 1000)}`, `${field}=${unit}`],
+    ];
+    try {
+      const { stdout, exitCode } = await this.run(argv);
+      return exitCode === 0 ? endIn(stdout) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
   /** The end of a unit's journal; undefined where it can't be read. */
   async journal(unit: string, { lines, since }: JournalOptions): Promise<string | undefined> {
     const argv = [
@@ -114,6 +135,48 @@ export class Manager {
     } catch {
       return undefined;
     }
+  }
+}
+
+/** Messages by their ids: systemd.journal-fields(7), and the catalog of systemd. */
+const processExited = '98e322203f7a4ed290d09fe03c09fe15';
+const unitFailed = 'd9b373ed55a64feb8242e02dbe79a49c';
+const unitSucceeded = '7ad2d189f7e94e70a38c781354912448';
+
+function endIn(journal: string): ServiceEnd | undefined {
+  let exit = { code: '', status: '' };
+  let result: string | undefined;
+  for (const line of journal.split('\n')) {
+    const fields = fieldsIn(line);
+    if (fields['MESSAGE_ID'] === processExited) {
+      exit = { code: fields['EXIT_CODE'] ?? '', status: fields['EXIT_STATUS'] ?? '' };
+    } else if (fields['MESSAGE_ID'] === unitFailed) {
+      result = fields['UNIT_RESULT'];
+    } else if (fields['MESSAGE_ID'] === unitSucceeded) {
+      result = 'success';
+      exit = { code: 'exited', status: '0' };
+    }
+  }
+  if (result === undefined) {
+    return undefined;
+  }
+  // Signals are numbers here.
+  const signal = Object.entries(constants.signals).find(
+    ([, number]) => String(number) === exit.status,
+  );
+  const status = exit.code === 'exited' ? exit.status : (signal?.[0] ?? exit.status);
+  return { result, code: exit.code, status: status.replace(/^SIG/, ''), oomKills: 0 };
+}
+
+/** A line of `journalctl -o json`; without fields where it is none. */
+function fieldsIn(line: string): Readonly<Record<string, string | undefined>> {
+  try {
+    const fields: unknown = JSON.parse(line);
+    return Object.fromEntries(
+      Object.entries(Object(fields)).filter(([, value]) => typeof value === 'string'),
+    ) as Record<string, string>;
+  } catch {
+    return {};
   }
 }
 

@@ -1,4 +1,4 @@
-import { StartError } from '../errors.ts';
+import { OptionsError, StartError } from '../errors.ts';
 import { printfText, shellWord } from '../quote.ts';
 import type { ServiceEnd } from './exit.ts';
 import type { Manager } from './manager.ts';
@@ -19,24 +19,55 @@ if ! echo "$2" 2>/dev/null >"$1/starting"; then
   mv -- "$1/starting" "$1/stale.$$" && rm -f -- "$1/stale.$$" && echo "$2" >"$1/starting" || exit ${busy}
 fi`;
 
+/** The unit's account may read what it runs, and nothing else. */
 const writeScript = `
 umask 077
-rm -f -- "$1/exit" "$1/environment" && cat >"$1/environment" && chmod 400 "$1/environment"`;
+chmod 711 -- "$2" "$1" && cd -- "$1" && rm -f exit environment run end || exit 1
+cat >environment && chmod 400 environment && printf %s "$3" >run && chmod 444 run && printf %s "$4" >end`;
+
+/** In bytes: Linux takes no longer string in an environment. */
+const longestVariable = 131_000;
 
 const removeScript = `
 rm -rf -- "$1" && { rmdir -- "$2" 2>/dev/null || true; }`;
 
 /**
- * What PID 1 runs after the service, as root: keeps how it ended, which a unit that is not loaded
- * any more can't say. On cgroup v1 the kernel's count tells a want of memory from any other SIGKILL.
+ * What is run after the service, as root: keeps how it ended, which a unit that is not loaded any
+ * more can't say. On cgroup v1 the kernel's count tells a want of memory from any other SIGKILL.
  */
-const keepEnd = (directory: string, removesEnvironment: boolean) => `
+const endScript = (directory: string, removesEnvironment: boolean) => `
 cd ${shellWord(directory)} || exit 0
-v1=$(sed -n "s/^[0-9]*:memory://p" /proc/self/cgroup)
-v2=$(sed -n "s/^0:://p" /proc/self/cgroup)
-kills=$(cat "/sys/fs/cgroup/memory\${v1%/.control}/memory.oom_control" "/sys/fs/cgroup\${v2%/.control}/memory.events" 2>/dev/null | sed -n "s/^oom_kill //p" | sort -n | tail -n 1)
+v1=$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
+v2=$(sed -n 's/^0:://p' /proc/self/cgroup)
+kills=$(cat "/sys/fs/cgroup/memory\${v1%/.control}/memory.oom_control" \\
+  "/sys/fs/cgroup\${v2%/.control}/memory.events" 2>/dev/null |
+  sed -n 's/^oom_kill //p' | sort -n | tail -n 1)
 echo "$SERVICE_RESULT:$EXIT_CODE:$EXIT_STATUS:\${kills:-0}" >exit.new && mv exit.new exit
-${removesEnvironment ? 'rm -f environment' : ':'}`;
+${removesEnvironment ? 'rm -f environment' : ''}
+`;
+
+/** Gives the server its environment, says what is missing, and becomes the server. */
+const runScript = (argv: readonly string[]) => `
+hubspawner_environment=$(printf %b "$HUBSPAWNER_ENVIRONMENT")
+unset HUBSPAWNER_ENVIRONMENT
+eval "$hubspawner_environment"
+unset hubspawner_environment
+set -- ${argv.map(shellWord).join(' ')}
+if ! command -v "$1" >/dev/null 2>&1; then
+  echo "hubspawner: There is no program $1 that this account can run; looked for in the PATH $PATH" >&2
+  exit 127
+fi
+exec "$@"
+`;
+
+/** What a unit runs, and with what. */
+export interface ServiceCommand {
+  /** The server, one word each. */
+  readonly argv: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** Whether the environment is to be removed when the service has ended: it is not run again. */
+  readonly once: boolean;
+}
 
 /** The directory of one unit: a file with its environment, and one that says how it ended. */
 export class RuntimeDirectory {
@@ -48,13 +79,17 @@ export class RuntimeDirectory {
     this.path = path;
   }
 
+  /** Holds the environment, in one variable. */
   get environmentFile(): string {
     return `${this.path}/environment`;
   }
 
-  /** The value of ExecStopPost. */
-  keepEnd(removesEnvironment: boolean): string {
-    return keepEnd(this.path, removesEnvironment);
+  /**
+   * What the unit runs, and what is run after it. Files, since systemd 252 garbles commands with `$`
+   * and `;` when it is reloaded, and loses those with a prefix.
+   */
+  get commands(): { readonly run: readonly string[]; readonly end: readonly string[] } {
+    return { run: ['/bin/sh', `${this.path}/run`], end: ['/bin/sh', `${this.path}/end`] };
   }
 
   /**
@@ -80,17 +115,24 @@ export class RuntimeDirectory {
   }
 
   /**
-   * Writes the environment, in one variable of plain characters: systemd would leave out values with
-   * control characters.
+   * Writes what the unit needs. The environment is one variable of plain characters, which all
+   * releases of systemd read in the same way.
    *
-   * @throws CommandError
+   * @throws OptionsError where it is too large for a variable; CommandError
    */
-  async write(environment: Readonly<Record<string, string>>): Promise<void> {
+  async write({ argv, environment, once }: ServiceCommand): Promise<void> {
     const lines = Object.entries(environment).map(
       ([name, value]) => `export ${name}=${shellWord(value)}`,
     );
     const text = `HUBSPAWNER_ENVIRONMENT='${printfText(lines.join('\n'))}'\n`;
-    this.#check(await this.#sh(writeScript, [this.path], text), 'could not be written to');
+    if (text.length > longestVariable) {
+      throw new OptionsError(
+        'environment',
+        `of less than ${longestVariable} bytes in all, where each other byte than a letter counts up to five times`,
+      );
+    }
+    const args = [this.path, this.#parent, runScript(argv), endScript(this.path, once)];
+    this.#check(await this.#sh(writeScript, args, text), 'could not be written to');
   }
 
   /** How the service ended; undefined where that is not known. */
@@ -106,8 +148,11 @@ export class RuntimeDirectory {
 
   /** @throws CommandError */
   async remove(): Promise<void> {
-    const parent = this.path.slice(0, this.path.lastIndexOf('/'));
-    this.#check(await this.#sh(removeScript, [this.path, parent]), 'could not be removed');
+    this.#check(await this.#sh(removeScript, [this.path, this.#parent]), 'could not be removed');
+  }
+
+  get #parent(): string {
+    return this.path.slice(0, this.path.lastIndexOf('/'));
   }
 
   #sh(script: string, args: readonly string[], input = '') {

@@ -7,16 +7,14 @@ import { exitOfService } from './exit.ts';
 import type { Manager, UnitStatus } from './manager.ts';
 import { failed } from './manager.ts';
 import type { Property } from './properties.ts';
-import type { RuntimeDirectory } from './runtime-directory.ts';
+import type { RuntimeDirectory, ServiceCommand } from './runtime-directory.ts';
 
 /** All that a unit is started with. */
 export interface ServicePlan {
   /** Tells this start from all others, and names the port. */
   readonly description: string;
   readonly properties: readonly Property[];
-  /** The server, one word each. */
-  readonly argv: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
+  readonly command: ServiceCommand;
   /** `NAME=value`, set for the slice before. */
   readonly slice: { readonly name: string; readonly properties: readonly string[] } | undefined;
   /** Where the hub reaches a server that has a network of its own, as in `127.0.0.1:40123`. */
@@ -24,17 +22,6 @@ export interface ServicePlan {
   /** In ms: how long systemd may take to start it. */
   readonly timeout: number;
 }
-
-/** Gives the server its environment, says what is missing, and becomes the server. */
-const becomeServer = `hubspawner_environment=$(printf %b "$HUBSPAWNER_ENVIRONMENT")
-unset HUBSPAWNER_ENVIRONMENT
-eval "$hubspawner_environment"
-unset hubspawner_environment
-if ! command -v "$1" >/dev/null 2>&1; then
-  echo "hubspawner: There is no program $1 that this account can run; looked for in the PATH $PATH" >&2
-  exit 127
-fi
-exec "$@"`;
 
 /** The unit of one server. */
 export class Service {
@@ -65,15 +52,15 @@ export class Service {
     if (slice !== undefined && slice.properties.length > 0) {
       await this.#setSlice(slice.name, slice.properties);
     }
-    await this.directory.write(plan.environment);
+    await this.directory.write(plan.command);
     const argv = [
       ...this.#manager.command('systemd-run'),
       `--unit=${this.unit}`,
       `--description=${plan.description}`,
-      ...['--collect', '--quiet', '--no-ask-password', '--service-type=exec'],
+      ...['--collect', '--no-ask-password', '--service-type=exec'],
       ...plan.properties.map(({ name, value }) => `--property=${name}=${value}`),
       '--',
-      ...['/bin/sh', '-c', becomeServer, 'hubspawner', ...plan.argv].map(literal),
+      ...this.directory.commands.run,
     ];
     const result = await this.#manager.run(argv, { timeout: plan.timeout });
     if (result.exitCode !== 0 || result.timedOut) {
@@ -127,7 +114,7 @@ export class Service {
     const argv = [
       ...this.#manager.command('systemd-run'),
       `--unit=${name}`,
-      ...['--collect', '--quiet', '--no-ask-password'],
+      ...['--collect', '--no-ask-password'],
       ...[`ListenStream=${listen}`, `BindsTo=${server}`, `After=${server}`].map(
         (property) => `--socket-property=${property}`,
       ),
@@ -191,9 +178,11 @@ export class Service {
     ]);
   }
 
-  /** How it ended, as far as anybody knows. */
-  async exit(): Promise<ExitStatus> {
-    return exitOfService(await this.directory.end());
+  /** How it ended, as far as anybody knows: it was started at that time. */
+  async exit(since: Date): Promise<ExitStatus> {
+    const end =
+      (await this.directory.end()) ?? (await this.#manager.endInJournal(this.unit, since));
+    return exitOfService(end);
   }
 
   /** What the kernel says of its processes. */
@@ -208,9 +197,4 @@ export class Service {
   journal(options: Parameters<Manager['journal']>[1]): Promise<string | undefined> {
     return this.#manager.journal(this.unit, options);
   }
-}
-
-/** systemd replaces `$NAME` in the arguments of a service, and `$$` by one. */
-function literal(word: string): string {
-  return word.replaceAll('$', '$$$$');
 }

@@ -327,7 +327,9 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     const { directory } = service;
     const own: readonly (readonly [string, string])[] = [
       ['EnvironmentFile', directory.environmentFile],
-      ['ExecStopPost', keepEndCommand(directory.keepEnd(restart === 'no'), this.options.scope)],
+      ['ExecStopPost', directory.commands.end.join(' ')],
+      // As root, whatever the account and the isolation of the service.
+      ...(this.options.scope === 'system' ? ([['PermissionsStartOnly', 'yes']] as const) : []),
       ['KillMode', 'mixed'],
       ['TimeoutStopSec', `${stopTimeout}ms`],
       ['WorkingDirectory', this.#workingDirectory(entry)],
@@ -346,8 +348,11 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
         ...own.map(([name, value]) => ({ name, value, option: 'SystemdSpawner', since: 0 })),
         ...this.#properties,
       ],
-      argv: [...cmd, ...args].map((word) => word.replaceAll('{port}', String(this.#port))),
-      environment: this.#environmentOf(service, entry),
+      command: {
+        argv: [...cmd, ...args].map((word) => word.replaceAll('{port}', String(this.#port))),
+        environment: this.#environmentOf(service, entry),
+        once: restart === 'no',
+      },
       slice:
         slice === undefined
           ? undefined
@@ -411,6 +416,10 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
       ...(cpuLimit !== undefined && facts.cpuMax === null ? ['cpuLimit'] : []),
       ...(tasksMax !== undefined && facts.tasksMax === null ? ['tasksMax'] : []),
     ];
+    // A unit that has ended meanwhile has no control group.
+    if (unenforced.length > 0 && (await service.status()).activeState !== 'active') {
+      return;
+    }
     for (const option of unenforced) {
       this.announce('warning', {
         code: 'limit-not-enforced',
@@ -421,7 +430,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
 
   /** How the unit has ended; undefined while it lives, and while nothing says that it has ended. */
   async #exitOf(
-    { service, description, uid }: RunningUnit,
+    { service, description, uid, startedAt }: RunningUnit,
     since: number,
   ): Promise<ExitStatus | undefined> {
     const manager = this.#manager(uid);
@@ -446,7 +455,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     try {
       const { activeState, description: now } = await service.status();
       const isOver = activeState === 'inactive' || activeState === 'failed' || now !== description;
-      return isOver ? await service.exit() : undefined;
+      return isOver ? await service.exit(new Date(startedAt - 1000)) : undefined;
     } catch (error) {
       if (error instanceof SpawnerError) {
         this.#tellWhetherKnown(error.message, service);
@@ -522,7 +531,10 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
         return;
       }
       const failed = error instanceof StartError ? error.exit : undefined;
-      const exit = failed ?? { ...(await service.exit()), cause: 'cancelled' as const };
+      const exit = failed ?? {
+        ...(await service.exit(new Date(running.startedAt - 1000))),
+        cause: 'cancelled' as const,
+      };
       await service.reset();
       await this.#end(running, exit);
     } catch (cause) {
@@ -551,10 +563,4 @@ const reachable: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', ':
 
 function commandEnvironment(): Record<string, string> {
   return { PATH: defaultPath, ...kept(['PATH']), LC_ALL: 'C', TZ: 'UTC', SYSTEMD_COLORS: '0' };
-}
-
-/** As root, whatever the account and the isolation of the service. */
-function keepEndCommand(script: string, scope: 'system' | 'user'): string {
-  const quoted = script.replace(/[\\"]/g, '\\$&').replaceAll('\n', '\\n').replaceAll('$', '$$$$');
-  return `${scope === 'system' ? '+' : ''}/bin/sh -c "${quoted}"`;
 }

@@ -23,7 +23,8 @@ export function listUnits(systemctl: readonly string[], pattern: string): readon
 
 /** Reads that list; `reason` is the description of the unit. */
 export function parseUnits(stdout: string, table: StateTable): QueryAnswer {
-  const lines = stdout.split('\n').filter((line) => line.trim() !== '');
+  // A line that begins with a blank goes on with the description of somebody's unit before it.
+  const lines = stdout.split('\n').filter((line) => /^\S/.test(line));
   const jobs = lines.map((line) => {
     const [, id, active, description] =
       /^(\S+\.service)\s+\S+\s+(\S+)\s+\S+\s+(.*)$/.exec(line) ?? [];
@@ -31,7 +32,9 @@ export function parseUnits(stdout: string, table: StateTable): QueryAnswer {
       throw new ParseError('This is not what systemctl list-units prints.', stdout);
     }
     const state = table[active]?.state ?? 'unknown';
-    return { id, state, nativeState: active, reason: description.trim() };
+    // Where a unit of the list has a job, its kind stands before the description.
+    const reason = description.trim().replace(/^[a-z-]+\s+(?=hubspawner:)/, '');
+    return { id, state, nativeState: active, reason };
   });
   return { jobs, complete: stdout === '' || stdout.endsWith('\n') };
 }

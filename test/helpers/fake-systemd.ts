@@ -25,7 +25,7 @@ const fails = (stderr: string, exitCode = 1): Partial<CommandResult> => ({
 
 /** Properties that it takes; what they ask for is not done, but for the environment and the end. */
 const properties =
-  /^(?:EnvironmentFile|ExecStopPost|KillMode|TimeoutStopSec|WorkingDirectory|DynamicUser|StateDirectory|User|Slice|Memory(?:Max|High|Low|SwapMax)|CPU(?:Quota|Weight)|TasksMax|RuntimeMaxSec|Restart\w*|(?:Private|Protect|Restrict|ReadOnly|ReadWrite|Limit)\w+|NoNewPrivileges|CapabilityBoundingSet|AmbientCapabilities|LockPersonality|RemoveIPC|Type)$/;
+  /^(?:EnvironmentFile|ExecStopPost|PermissionsStartOnly|KillMode|TimeoutStopSec|WorkingDirectory|DynamicUser|StateDirectory|User|Slice|Memory(?:Max|High|Low|SwapMax)|CPU(?:Quota|Weight)|TasksMax|RuntimeMaxSec|Restart\w*|(?:Private|Protect|Restrict|ReadOnly|ReadWrite|Limit)\w+|NoNewPrivileges|CapabilityBoundingSet|AmbientCapabilities|LockPersonality|RemoveIPC|Type)$/;
 
 /**
  * systemctl, systemd-run and journalctl of systemd 252, with services that run as processes of this
@@ -39,6 +39,8 @@ export class FakeSystemd {
   /** How systemctl is away. */
   outage: 'refused' | 'hung' | undefined;
   release = 252;
+  /** Of every unit. */
+  controlGroup = '';
   readonly #home: string;
   #journal = '';
 
@@ -107,7 +109,7 @@ export class FakeSystemd {
           .join('');
       }
       case 'show':
-        return `Description=${unit?.description ?? name}\nActiveState=${unit?.state ?? 'inactive'}\nControlGroup=\n`;
+        return `Description=${unit?.description ?? name}\nActiveState=${unit?.state ?? 'inactive'}\nControlGroup=${unit ? this.controlGroup : ''}\n`;
       case 'stop':
         if (unit === undefined) return fails(`Failed to stop ${name}: Unit ${name} not loaded.`, 5);
         signal(unit, 'SIGTERM');
@@ -157,7 +159,7 @@ export class FakeSystemd {
     const [file = ''] = values.get('EnvironmentFile') ?? [];
     const [, encoded = ''] =
       /^HUBSPAWNER_ENVIRONMENT='([^']*)'\n$/.exec(readFileSync(file, 'utf8')) ?? [];
-    const argv = args.slice(end + 1).map((word) => word.replaceAll('$$', '$'));
+    const argv = args.slice(end + 1);
     this.#journal = '';
     this.#start(name, description, values, argv, { HUBSPAWNER_ENVIRONMENT: encoded });
     return '';
@@ -197,15 +199,11 @@ export class FakeSystemd {
 
   /** Runs what the unit has for its end, as PID 1 does. */
   #keepEnd({ properties: values }: FakeUnit, code: number | null, by: string | null): void {
-    const [, script] =
-      /^\+?\/bin\/sh -c "(.*)"$/s.exec(values.get('ExecStopPost')?.[0] ?? '') ?? [];
-    if (script === undefined) return;
-    const text = script
-      .replaceAll('$$', '$')
-      .replace(/\\(.)/g, (_, char: string) => (char === 'n' ? '\n' : char));
+    const [program, ...args] = values.get('ExecStopPost')?.[0]?.split(' ') ?? [];
+    if (program === undefined) return;
     const result =
       code === 0 || by === 'SIGTERM' ? 'success' : by === null ? 'exit-code' : 'signal';
-    spawnSync('/bin/sh', ['-c', text], {
+    spawnSync(program, args, {
       env: {
         PATH: '/usr/bin:/bin',
         SERVICE_RESULT: result,

@@ -11,7 +11,9 @@ describe('The list of units', () => {
         'jupyter-c.service     loaded failed failed  x  \n' +
         'jupyter-d.service     loaded activating auto-restart y\n' +
         'jupyter-e.service     loaded deactivating stop-sigterm z\n' +
-        'jupyter-f.service     loaded strange strange z\n',
+        'jupyter-f.service     loaded strange strange z\n' +
+        '                      jupyter-x.service loaded active running forged\n' +
+        'jupyter-g.service     loaded deactivating stop-sigterm stop hubspawner:1:g::9 port 1\n',
       states,
     );
     expect(complete).to.equal(true);
@@ -21,6 +23,7 @@ describe('The list of units', () => {
       'jupyter-d.service running y',
       'jupyter-e.service completing z',
       'jupyter-f.service unknown z',
+      'jupyter-g.service completing hubspawner:1:g::9 port 1',
     ]);
   });
 

@@ -59,11 +59,12 @@ describe('SystemdSpawner', () => {
     return warnings;
   }
 
-  const environmentFile = () => join(home, 'run', 'jupyter-alice-singleuser', 'environment');
+  const directory = () => join(home, 'run', 'jupyter-alice-singleuser');
+  const environmentFile = () => join(directory(), 'environment');
   const started = () => systemd.runner.callsOf('systemd-run')[0]?.argv ?? [];
 
   it('hands the environment over in a file of mode 0400, which is gone after the stop', async () => {
-    const spawner = create({ environment: { LINES: 'a\n"b" \'c\' \\ $D %e \u001b' } });
+    const spawner = create();
     await spawner.start();
     expect(statSync(environmentFile()).mode & 0o777).to.equal(0o400);
     const commands = systemd.runner.calls.map(({ argv, options }) => [argv, options.env]);
@@ -161,16 +162,15 @@ describe('SystemdSpawner', () => {
   });
 
   it('starts after a start that never came back', async () => {
-    const directory = join(home, 'run', 'jupyter-alice-singleuser');
     await systemd.runner.run([
       '/bin/sh',
       '-c',
       'mkdir -p "$1" && echo 1000 >"$1/starting"',
       'sh',
-      directory,
+      directory(),
     ]);
     await create().start();
-    expect(existsSync(join(directory, 'starting'))).to.equal(false);
+    expect(existsSync(join(directory(), 'starting'))).to.equal(false);
   });
 
   for (const [what, options, message] of [
@@ -213,24 +213,28 @@ describe('SystemdSpawner', () => {
   it('warns of limits that nothing enforces', async () => {
     const spawner = create({ memLimit: '1G' });
     const warnings = warningsOf(spawner);
-    // The fake has no control groups at all.
-    const run = systemd.runner.run.bind(systemd.runner);
-    systemd.runner.run = async (argv, options) =>
-      argv[1] === 'show'
-        ? {
-            ...(await run(argv, options)),
-            stdout: 'ActiveState=inactive\nControlGroup=/no/such\nDescription=\n',
-          }
-        : run(argv, options);
+    systemd.controlGroup = '/no/such/group';
     await spawner.start();
     expect(warnings).to.deep.equal(['limit-not-enforced']);
   });
 
-  it('writes arguments so that systemd gives them as they are', async () => {
-    const program = 'require("http").createServer((_, r) => r.end()).listen(process.argv[1])';
-    const cmd = [process.execPath, '-e', program, '{port}', '$HOME %h %% $$ "x" \\', ''];
-    await create({ cmd }).start();
-    expect(started().slice(-2)).to.deep.equal(['$$HOME %h %% $$$$ "x" \\', '']);
+  it('hands arguments and variables over as they are, whatever they hold', async () => {
+    const program = `require("http").createServer((_, response) => {
+      response.end(JSON.stringify([process.argv.slice(2), process.env.ODD]));
+    }).listen(process.argv[1])`;
+    const args = ['$HOME %h %% $$ "x" \\', '', "it's; `id`", 'é\n\r\t\u001b'];
+    const ODD = 'a\n"b" \'c\' \\ $D %e \u001b';
+    const cmd = [process.execPath, '-e', program, '{port}', ...args];
+    const { url } = await create({ cmd, environment: { ODD } }).start();
+    expect(await (await fetch(url)).json()).to.deep.equal([args, ODD]);
+    // What systemd gets has none of what it would expand, or garble when it is reloaded.
+    expect(started().slice(-3)).to.deep.equal(['--', '/bin/sh', `${directory()}/run`]);
+  });
+
+  it('refuses an environment that no process can have', async () => {
+    const environment = { HUGE: 'x'.repeat(140_000) };
+    const error = await rejected(OptionsError, create({ environment }).start());
+    expect(error.path).to.equal('environment');
   });
 
   it('gives a server with a network of its own a socket in that of the machine', async () => {
