@@ -253,14 +253,13 @@ function parseQuery(stdout: string, table: StateTable): QueryAnswer {
   const jobs = records.map(
     ([id = '', word = '', batchHost = '', nodes = '', reason = '', submit, start, end]) => {
       const native = meaning(word, reason, table);
-      const waits = native.state === 'pending' || native.state === 'held';
       return statusOf(id, word, native, {
         reason,
         hosts: hostsOf(batchHost, nodes),
         exit: exitOf(native, '', reason),
         submittedAt: dateOf(submit),
-        [waits ? 'estimatedStart' : 'startedAt']: dateOf(start),
-        endsAt: waits ? undefined : dateOf(end),
+        [waits(native) ? 'estimatedStart' : 'startedAt']: dateOf(start),
+        endsAt: waits(native) ? undefined : dateOf(end),
       });
     },
   );
@@ -415,9 +414,14 @@ function parseScontrol(
     hosts: hostsOf(field('BatchHost') ?? '', field('NodeList') ?? ''),
     exit: exitOf(native, field('ExitCode') ?? '', reason),
     submittedAt: dateOf(field('SubmitTime')),
-    startedAt: dateOf(field('StartTime')),
-    endsAt: dateOf(field('EndTime')),
+    [waits(native) ? 'estimatedStart' : 'startedAt']: dateOf(field('StartTime')),
+    endsAt: waits(native) ? undefined : dateOf(field('EndTime')),
   });
+}
+
+/** A time of its start is then one that is expected. */
+function waits({ state }: NativeState): boolean {
+  return state === 'pending' || state === 'held';
 }
 
 /** Neither an answer nor silence: only another cluster of the federation can say more. */
@@ -446,7 +450,8 @@ function exitOf(native: NativeState, exitCode: string, reason: string): ExitStat
       detail: "the job's log file or working directory could not be opened",
     });
   }
-  if (signal === outOfMemory) {
+  // Of a job whose node was lost, releases report this signal or that.
+  if (signal === outOfMemory || cause === 'node-failure') {
     return exitOfJob({ cause, detail });
   }
   return signal === undefined || signal === 0
