@@ -14,6 +14,7 @@ import type { StartScope } from '../start.ts';
 import type { Json } from '../state.ts';
 import { JobClient } from './client.ts';
 import { exitOfJob } from './exit.ts';
+import { HandOver } from './hand-over.ts';
 import type { Job, SubmittedJob } from './job.ts';
 import { isSubmitted, JobSlot, jobLost, loadJob, saveJob } from './job.ts';
 import { JobMonitor } from './monitor.ts';
@@ -25,6 +26,7 @@ import { Submitter } from './submitter.ts';
 import { neverAccepted, terminate } from './terminate.ts';
 import type { Tracked } from './tracker.ts';
 import { JobTracker } from './tracker.ts';
+import { hasStarted, isBack, WaitingJob } from './waiting.ts';
 
 /**
  * Runs the server as a job of a batch system. A subclass says which one, by its static property
@@ -55,6 +57,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   #tracker: JobTracker;
   readonly #slot: JobSlot;
   readonly #submitter: Submitter;
+  readonly #handOver: HandOver;
   /** Under which the hub reaches the execution host of the running job. */
   #host: string | undefined;
   /** The port that is known was reported again, perhaps by a run that nobody has seen yet. */
@@ -94,6 +97,12 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       (submitted) => this.announce('submitted', submitted),
     );
     this.#submitter = new Submitter(this.#client, this.#slot);
+    this.#handOver = new HandOver(
+      this.#client,
+      this.#slot,
+      (job) => this.#prepare(job),
+      (warning) => this.announce('warning', warning),
+    );
     this.#tracker = this.#newTracker();
     checkEndpoint(this.context, this.options);
     // A template that can't be filled in is found here, and not when someone waits for a server.
@@ -239,7 +248,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   async #beforeSubmission(file: EnvironmentFile | undefined, signal: AbortSignal): Promise<void> {
     try {
       if (file !== undefined) {
-        await this.#client.writeEnvironment(file);
+        await this.#handOver.write(file);
       }
       throwIfAborted(signal);
     } catch (error) {
@@ -278,46 +287,17 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   }
 
   async #untilRunning(start: StartScope, signal: AbortSignal, logFile: string): Promise<void> {
-    let told = '';
-    let before: JobStatus | undefined;
-    let explained: string | undefined;
+    const waiting = new WaitingJob(this.#client, this.#scheduler, this.options.held);
     for await (const status of this.#statuses(signal, logFile)) {
       if (hasStarted(status)) {
         return;
       }
-      if (status.nativeState !== before?.nativeState) {
-        explained = await this.#explanationOf(status);
-      }
-      const message = waitingMessage(status, this.#inPlainWords(status.reason ?? explained));
-      // Seen twice: a hold may be over at once.
-      if (status.state === 'held' && before?.state === 'held' && this.options.held === 'fail') {
-        throw new StartError(
-          `${message}. It is cancelled; with the option held: 'wait', a start waits for the release.`,
-        );
-      }
-      before = status;
-      const news = `${message} ${status.estimatedStart?.getTime()}`;
-      if (news !== told) {
-        told = news;
-        start.report(20, message, status.estimatedStart);
+      const news = await waiting.news(status, this.#slot.facts(this.#slot.required));
+      if (news !== undefined) {
+        start.report(20, news, status.estimatedStart);
       }
     }
     throw jobLost();
-  }
-
-  /** Why a job waits, where the list does not say it. */
-  async #explanationOf({ state, reason }: JobStatus): Promise<string | undefined> {
-    const { job } = this.#slot;
-    return job === undefined || state === 'unknown' || reason !== undefined
-      ? undefined
-      : this.#client.explain(this.#slot.facts(job));
-  }
-
-  #inPlainWords(reason: string | undefined): string | undefined {
-    const { reasons = {} } = this.#scheduler;
-    return reason !== undefined && Object.hasOwn(reasons, reason)
-      ? `${reason}: ${reasons[reason]}`
-      : reason;
   }
 
   /** The address of the server; undefined if the job went back into the queue. */
@@ -420,24 +400,9 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     }
   }
 
-  /** A run of the job has taken the file with the environment, and the next one waits for it. */
   async #renewEnvironment(): Promise<void> {
-    const { job } = this.#slot;
-    if (this.#scheduler.jobEnvironment === 'private' || this.#terminating || job === undefined) {
-      return;
-    }
-    try {
-      const { environmentFile } = await this.#prepare(job);
-      if (environmentFile !== undefined && this.#slot.job?.tag === job.tag) {
-        this.#slot.set({ ...this.#slot.job, environmentFile: environmentFile.path });
-        await this.#client.writeEnvironment(environmentFile);
-      }
-    } catch (cause) {
-      this.announce('warning', {
-        code: 'command-failed',
-        message: `The job has started anew, and could not be given its environment: ${messageOf(cause)}`,
-        cause,
-      });
+    if (this.#scheduler.jobEnvironment === 'public' && !this.#terminating) {
+      await this.#handOver.renew();
     }
   }
 
@@ -548,7 +513,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     try {
       await this.#terminate();
       // Where there never was a job, there was no end of one.
-      await this.#discard(environmentFile);
+      await this.#handOver.discard(environmentFile);
     } catch (cause) {
       this.announce('warning', {
         code: 'command-failed',
@@ -568,21 +533,8 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
 
   /** The job has ended; whether it has read its environment or not, the file goes. */
   async #end(exit: ExitStatus): Promise<void> {
-    await this.#discard(this.#slot.job?.environmentFile);
+    await this.#handOver.discard(this.#slot.job?.environmentFile);
     await this.ended(exit);
-  }
-
-  async #discard(environmentFile: string | undefined): Promise<void> {
-    if (environmentFile === undefined) {
-      return;
-    }
-    const problem = await this.#client.removeEnvironment(environmentFile);
-    if (problem !== undefined) {
-      this.announce('warning', {
-        code: 'command-failed',
-        message: `The file ${environmentFile}, which holds the server's secrets, could not be removed: ${problem}`,
-      });
-    }
   }
 
   get #username(): string {
@@ -596,29 +548,8 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   }
 }
 
-function hasStarted({ state }: JobStatus): boolean {
-  return state === 'running' || state === 'suspended' || state === 'completing';
-}
-
-/** The batch system itself says that it waits, and not only that it is not known yet. */
-function isBack({ state, nativeState }: JobStatus): boolean {
-  return (state === 'pending' || state === 'held') && nativeState !== '';
-}
-
 /** Thrown to wait for the next run of a job. */
 const startsAnew = new Error('The job starts anew.');
-
-function waitingMessage({ id, state }: JobStatus, reason: string | undefined): string {
-  const why = reason === undefined ? '' : ` (${reason})`;
-  switch (state) {
-    case 'held':
-      return `Job ${id} is held and does not start until someone releases it${why}`;
-    case 'unknown':
-      return `The state of job ${id} is not known; waiting for the batch system${why}`;
-    default:
-      return `Job ${id} waits in the queue${why}`;
-  }
-}
 
 function checkEndpoint({ hub, apiToken }: SpawnerContext, { endpoint, port }: BatchOptions): void {
   if (endpoint === 'fixed' && port === 0) {
