@@ -535,4 +535,18 @@ describe('LocalProcessSpawner', function () {
       assert.deepInclude(await none.poll(), { cause: 'unknown' });
     });
   });
+
+  describe('usage and logs', () => {
+    it('are those of the server, without its token', async () => {
+      const spawner = create();
+      assert.deepEqual(spawner.abilities, ['usage', 'logs']);
+      assert.deepEqual([await spawner.usage(), await spawner.logs()], [null, null]);
+      await spawner.start();
+      const usage = await spawner.usage();
+      assert.isAbove(usage?.memory ?? 0, 1e6);
+      assert.isAtLeast(usage?.tasks ?? 0, 1);
+      assert.isString(await spawner.logs({ lines: 5 }));
+      assert.notInclude(await spawner.logs(), token);
+    });
+  });
 });

@@ -41,16 +41,21 @@ const getent: Program = ({ home }, [database, account]) => {
 const tail: Program = (_, args) => {
   const { values, positionals } = parseArgs({
     args: [...args],
-    options: { bytes: { type: 'string', short: 'c' } },
+    options: { bytes: { type: 'string', short: 'c' }, lines: { type: 'string', short: 'n' } },
     allowPositionals: true,
   });
   const [file = ''] = positionals;
   if (!existsSync(file)) {
     throw new Exit(1, `tail: cannot open '${file}' for reading: No such file or directory`);
   }
-  return readFileSync(file)
-    .subarray(-Number(values.bytes ?? 1024))
-    .toString();
+  const text = readFileSync(file);
+  return values.lines === undefined
+    ? text.subarray(-Number(values.bytes ?? 1024)).toString()
+    : text
+        .toString()
+        .split(/(?<=\n)/)
+        .slice(-Number(values.lines))
+        .join('');
 };
 
 /** Runs on this machine, where jobs run as well. */
