@@ -20,6 +20,7 @@ function isPlainWord(text: string): boolean {
     /^[\w@%+:,./-][\w@%+=:,./-]*$/.test(text) &&
     !/^[A-Za-z_]\w*\+?=/.test(text) && // else FOO=1 were an assignment
     !/^\d+$/.test(text) && // else the 2 of `2>file` were a file descriptor
+    !/^\W*(?:flux|FLUX):/.test(text) && // else it were a directive of Flux
     !reservedWords.has(text)
   );
 }
@@ -28,11 +29,15 @@ function isPlainWord(text: string): boolean {
  * One word of a POSIX shell (2.2.2, Single-Quotes): a plain word as it is, everything else in single
  * quotes, `'` as `'\''`.
  *
- * Where a line of the text begins with `#`, or with blanks and `#`, `''` is put in front of it, so that
- * no line of the script is taken for a directive: Grid Engine takes every line that begins with
- * `#$` for one, and sbatch those that begin with `#BSUB` or `#PBS`, even inside of quotes; PBS allows
- * blanks before `#PBS`. `''` stands between CR and LF too: sbatch refuses a script with CR LF in it,
- * Torque's qsub drops the CR. All else stays as it is, for people who read the script.
+ * No line of the text may be taken for a directive: Grid Engine takes every line of a script that
+ * begins with `#$` for one, and sbatch those that begin with `#BSUB` or `#PBS`, even inside of quotes;
+ * PBS allows blanks before `#PBS`. So `''` is put in front of a line that begins with `#`, or with
+ * blanks and `#`. Flux refuses a script in which a line further down begins with `flux:`, or with
+ * any signs and `flux:` (RFC 36): there `''` stands before the colon.
+ *
+ * A CR is written as a command that prints one: sbatch refuses a script with CR LF in it, Torque's
+ * qsub drops the CR, and Flux makes a line break of it. All else stays as it is, for people who read
+ * the script.
  *
  * @throws {RangeError} for NUL, which neither a script nor an argument can hold.
  */
@@ -43,8 +48,9 @@ export function shellWord(text: string): string {
   }
   const quoted = text
     .replaceAll("'", "'\\''")
-    .replaceAll('\r\n', "\r''\n")
-    .replace(/\n(?=[^\S\n]*#)/g, "\n''");
+    .replace(/(^|\n)([^\w\n]*(?:flux|FLUX))(?=:)/g, "$1$2''")
+    .replace(/\n(?=[^\S\n]*#)/g, "\n''")
+    .replace(/\r+/g, (returns) => `'"$(printf '${returns.replaceAll('\r', '\\r')}')"'`);
   return `'${quoted}'`;
 }
 
@@ -70,23 +76,23 @@ export function sbatchWord(text: string): string {
 }
 
 /**
- * A text as one line that `printf %b` turns into it again (POSIX): ASCII without quotes, backquotes
- * and `$`, so that it can stand between quotes in most languages. For batch systems that take no
- * script.
+ * A text as one line that `printf %b` turns into it again (POSIX): ASCII without quotes, backquotes,
+ * `$` and `!`, and no two backslashes in a row, so that it can stand between quotes in most languages;
+ * in single quotes csh acts on `!`, and fish on backslashes. For batch systems that take no script.
  *
  * @throws {RangeError} for NUL.
  */
 export function printfText(text: string): string {
   refuseNul(text);
-  return text.replace(/[^ !#%&(-_a-~]|\\/gu, (char) => short[char] ?? octal(char));
+  return text.replace(/[^ #%&(-[\]-_a-~]+/g, (rest) =>
+    Array.from(Buffer.from(rest), (byte) => printfBytes[byte]).join(''),
+  );
 }
 
-const short: Readonly<Record<string, string>> = { '\n': '\\n', '\\': '\\\\' };
-
-/** The bytes of a character in UTF-8, as in `\0303\0251`. */
-function octal(char: string): string {
-  return [...Buffer.from(char)].map((byte) => `\\0${byte.toString(8).padStart(3, '0')}`).join('');
-}
+/** As in `\0303`. */
+const printfBytes: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+  byte === 10 ? '\\n' : `\\0${byte.toString(8).padStart(3, '0')}`,
+);
 
 /**
  * The most bytes of one value on a line that is not a shell's. Torque's qsub reads pieces of 4094

@@ -180,7 +180,9 @@ export class JobClient {
     try {
       const result = await this.#run(argv);
       const failure = failureOf(argv[0] ?? '', result, patterns.outage);
-      if (source?.absent?.test(result.stderr) === true) {
+      // What a command that succeeds prints may be anybody's words.
+      const said = failure === undefined ? result.stderr : `${result.stderr}\n${result.stdout}`;
+      if (source?.absent?.test(said) === true) {
         return { kind: 'silent' };
       }
       if (failure === undefined) {

@@ -105,6 +105,9 @@ const attributes = [
   'LastRejMatchReason,RemoveReason,ExitBySignal,ExitCode,ExitSignal',
 ].join(',');
 
+/** The same of one job, to be compared with its name. */
+const named = `${attributes},JobBatchName`;
+
 /** The schedd, where it is not that of this host. */
 const schedd = ['{{#host}}-name{{/host}}', '{{host}}'];
 
@@ -151,7 +154,7 @@ export const condor: Scheduler = {
     jobId: /^(?<id>\d+\.\d+) - \k<id>$/u,
     outage: /^(?:Error|ERROR): |^SECMAN:|^-- Failed to fetch ads/mu,
     notFound: /^Job \d+\.\d+ (?:not found|already marked for removal)$/mu,
-    transient: /Can't find address of |^SECMAN:20(?:03|07|11):|^CEDAR:600[0-9]:/mu,
+    transient: /Can't find address (?:of|for) |^SECMAN:20(?:03|07|11):|^CEDAR:600[0-9]:/mu,
   },
   states,
   reasons: {
@@ -162,6 +165,10 @@ export const condor: Scheduler = {
   parseFind,
   accounting: [
     {
+      command: ['condor_q', ...schedd, '-allusers', '{{jobId}}', '-json', '-attributes', named],
+      parse: (stdout, job, table) => parseOne(stdout, job, table, 'condor_q'),
+    },
+    {
       command: [
         'condor_history',
         ...schedd,
@@ -170,15 +177,19 @@ export const condor: Scheduler = {
         '1',
         '-json',
         '-attributes',
-        `${attributes},JobBatchName`,
+        named,
       ],
       absent: /\bHISTORY is unset\b/,
-      parse: parseHistory,
+      parse: (stdout, job, table) => parseOne(stdout, job, table, 'condor_history'),
     },
   ],
 };
 
-/** Runs the server as a job of HTCondor. Options: `schemas/condor.json`. */
+/**
+ * Runs the server as a job of HTCondor. Options: `schemas/condor.json`. The pool should have
+ * RemoteHost in PROTECTED_JOB_ATTRS: else the owner of a job can edit where the hub looks for the
+ * server.
+ */
 export class CondorSpawner extends BatchSpawner<CondorOptions> {
   static override readonly scheduler: Scheduler = condor;
 }
@@ -217,17 +228,18 @@ function parseFind(stdout: string): MarkedJobs {
 }
 
 /** A job of that id with another name is one that had it before. */
-function parseHistory(
+function parseOne(
   stdout: string,
   job: { readonly id: string; readonly jobName: string },
   table: StateTable,
+  what: 'condor_q' | 'condor_history',
 ): JobStatus | undefined {
-  const { ads, complete } = adsIn(stdout, 'condor_history');
+  const { ads, complete } = adsIn(stdout, what);
   const ad = ads.find((one) => idOf(one) === job.id && one['JobBatchName'] === job.jobName);
   if (ad === undefined && !complete) {
-    throw new ParseError('Not all of what condor_history printed could be read.', stdout);
+    throw new ParseError(`Not all of what ${what} printed could be read.`, stdout);
   }
-  return ad && statusOf(ad, table, true);
+  return ad && statusOf(ad, table, what === 'condor_history');
 }
 
 /**
@@ -265,13 +277,13 @@ function idOf(ad: JsonRecord): string {
 }
 
 /** The name of a `JobStatus`; a number that has none is itself. */
-function nameOf(status: string): string {
-  return names[Number(status) - 1] ?? status;
+function nameOf(status: unknown): string {
+  return typeof status === 'number' ? (names[status - 1] ?? String(status)) : '';
 }
 
 /** @param left whether the job is no longer in the queue */
 function statusOf(ad: JsonRecord, table: StateTable, left = false): JobStatus {
-  const nativeState = nameOf(fieldOf(ad, 'JobStatus'));
+  const nativeState = nameOf(ad['JobStatus']);
   const native = stateOf(ad, nativeState, table);
   const state = left && nativeState === 'Removed' ? 'ended' : native.state;
   const runs = state === 'running' || state === 'suspended';
@@ -369,7 +381,7 @@ function removalOf(ad: JsonRecord, cause: ExitCause): ExitStatus {
     return exitOfJob({ cause, detail: reason });
   }
   const why =
-    nameOf(fieldOf(ad, 'LastJobStatus')) === 'Held'
+    nameOf(ad['LastJobStatus']) === 'Held'
       ? causeOfHold(ad['LastHoldReasonCode'], ad['LastHoldReasonSubCode'])
       : /time\(\)|CurrentTime/.test(reason) && 'timeout';
   return why ? exitOfJob({ cause: why }) : exitOfJob({ cause, detail: reason });

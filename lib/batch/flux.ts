@@ -77,8 +77,8 @@ export const flux: Scheduler = {
   directive: /^#FLUX:/,
   directiveWord: fluxWord,
   environment: ['FLUX_URI'],
-  // The commands are written in Python and Lua.
-  ownVariables: /^(?:FLUX|PYTHON|LUA|XDG_CONFIG)/,
+  // The commands are written in Python and Lua. What a rule of --env sets, no later rule replaces.
+  ownVariables: /^(?:FLUX|PYTHON|LUA|XDG_CONFIG|(?:HOME|USER|LOGNAME|SHELL)$)/,
   commands: {
     submit: [
       'flux',
@@ -118,11 +118,14 @@ export class FluxSpawner extends BatchSpawner<FluxOptions> {
   static override readonly scheduler: Scheduler = flux;
 }
 
-/** flux-batch(1) splits at shell operators as well (RFC 36). */
+/**
+ * flux-batch(1) splits at shell operators as well (RFC 36), and expands `$` in `--env` and `{{id}}` in
+ * `--output`.
+ */
 function fluxWord(text: string): string {
-  const operator = /[();<>|&]/.exec(text)?.[0];
-  if (operator !== undefined) {
-    throw new RangeError(`holds ${operator}, which can't be quoted on a directive line`);
+  const special = /[();<>|&$]|\{\{/.exec(text)?.[0];
+  if (special !== undefined) {
+    throw new RangeError(`holds ${special}, which can't be quoted on a directive line`);
   }
   return directiveValue(text);
 }
@@ -172,11 +175,15 @@ function recordsIn(stdout: string): {
 
 /** A job id has 64 bits, more than a number holds; no text in JSON can have this form. */
 function documentIn(stdout: string): JsonRecord {
-  return parseJson(stdout.replace(/"id":\s*(\d{1,20})(?=\s*[,}])/g, '"id":"$1"'), 'flux jobs');
+  return parseJson(
+    stdout.replace(/"id":\s*(0|[1-9]\d{0,19})(?=\s*[,}])/g, '"id":"$1"'),
+    'flux jobs',
+  );
 }
 
 function isReadable(record: JsonRecord): boolean {
-  return /^\d+$/.test(fieldOf(record, 'id')) && wordOf(record) !== '';
+  const { id } = record;
+  return typeof id === 'string' && /^\d+$/.test(id) && wordOf(record) !== '';
 }
 
 const digits = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';

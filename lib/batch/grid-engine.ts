@@ -17,7 +17,7 @@ import type {
 import { BatchSpawner } from './spawner.ts';
 import { jobStatus } from './status.ts';
 import type { XmlElement } from './xml.ts';
-import { parseXml, textOf } from './xml.ts';
+import { descendantsOf, parseXml, textOf } from './xml.ts';
 
 /** `-r n` stands here so that `options` can say something else. */
 const script = jobScript({
@@ -185,13 +185,15 @@ function rowsIn(stdout: string): { readonly rows: readonly Row[]; readonly compl
   if (root.name !== 'job_info') {
     throw new ParseError('This is not the list of jobs that qstat prints.', stdout);
   }
-  const parts = root.children.map(({ name }) => name);
-  let complete = parts.join() === 'queue_info,job_info';
+  const lists = root.children.flatMap(({ children }) => jobLists(children));
+  const parts = root.children.map(({ name }) => name).join();
+  // A row inside of another has lost its beginning.
+  let complete =
+    parts === 'queue_info,job_info' && descendantsOf(root, 'job_list').length === lists.length;
   const rows = new Map<string, Row>();
-  for (const { element, queue } of root.children.flatMap(({ children }) => jobLists(children))) {
+  for (const { element, queue } of lists) {
     const id = textOf(element, 'JB_job_number') ?? '';
-    const words = element.children.filter(({ name }) => name === 'state');
-    if (element.name !== 'job_list' || !/^\d+$/.test(id) || words.length !== 1) {
+    if (element.name !== 'job_list' || !/^\d+$/.test(id) || !isWhole(element)) {
       complete = false;
     } else if (!rows.has(id)) {
       rows.set(id, { id, element, queue: textOf(element, 'queue_name') ?? queue });
@@ -199,6 +201,24 @@ function rowsIn(stdout: string): { readonly rows: readonly Row[]; readonly compl
   }
   return { rows: [...rows.values()], complete };
 }
+
+/** Whether a row has one state, and nothing that we read twice. */
+function isWhole(element: XmlElement): boolean {
+  return (
+    textOf(element, 'state') !== undefined &&
+    readNames.every((name) => descendantsOf(element, name).length <= 1)
+  );
+}
+
+const readNames = [
+  'JB_job_number',
+  'JB_name',
+  'JB_owner',
+  'state',
+  'JB_submission_time',
+  'JAT_start_time',
+  'queue_name',
+];
 
 /** With -f, which a file .sge_qstat may say, jobs that run stand below their queues. */
 function jobLists(elements: readonly XmlElement[]): readonly Omit<Row, 'id'>[] {

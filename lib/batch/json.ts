@@ -22,6 +22,7 @@ export function parseJson(text: string, what: string): JsonRecord {
   return value;
 }
 
+/** Whether a value of a JSON document is an object. */
 export function isRecord(value: unknown): value is JsonRecord {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -81,7 +81,7 @@ const terminations: readonly (readonly [ExitCause, RegExp])[] = [
   ['node-failure', /\bTERM_ZOMBI\b|\bhost failure\b/],
 ];
 
-const state = 'jobid jobindex stat exec_host exit_code exit_reason';
+const stateFields = 'jobid jobindex stat exec_host exit_code exit_reason';
 
 /** Finished jobs too, and in a list those of all users. */
 const inJson = ['bjobs', '-a', '-json', '-o'];
@@ -107,7 +107,7 @@ export const lsf: Scheduler = {
   commands: {
     // Else the job would get all of the environment that bsub itself has.
     submit: ['bsub', '-env', 'none', '-rn', '-J', '{{jobName}}', '-Jd', '{{tag}}'],
-    query: [...inJson, state, '-u', 'all'],
+    query: [...inJson, stateFields, '-u', 'all'],
     // Of all users: where an account has no jobs, bjobs may fail.
     find: [...inJson, 'jobid jobindex stat user job_name job_description', '-u', 'all'],
     cancel: ['bkill', '{{jobId}}'],
@@ -128,7 +128,7 @@ export const lsf: Scheduler = {
   explanation: { command: ['bjobs', '-p', '{{jobId}}'], parse: parseReasons },
   // As the user: the hub's own account may not be allowed to see all jobs (SECURE_JOB_INFO_LEVEL).
   accounting: [
-    { command: [...inJson, `${state} job_name`, '{{jobId}}'], parse: parseBjobs },
+    { command: [...inJson, `${stateFields} job_name`, '{{jobId}}'], parse: parseBjobs },
     {
       command: ['bhist', '-n', '0', '-l', '{{jobId}}'],
       absent: /No matching job found/,
@@ -187,7 +187,7 @@ function parseBjobs(
   return record && statusOf(record, table);
 }
 
-/** The records with an id, of the first line that is `{` on: something else may come before it. */
+/** The records, of the first line that is `{` on: something else may come before it. */
 function recordsIn(stdout: string): {
   readonly records: readonly JsonRecord[];
   readonly complete: boolean;
@@ -198,24 +198,30 @@ function recordsIn(stdout: string): {
   if (!Array.isArray(all)) {
     throw new ParseError('This is not the list that bjobs prints.', stdout);
   }
-  const known = all.filter(isRecord).filter((record) => !isUnknownJob(record));
+  const known = all.filter(isRecord).filter((record) => !isOther(record));
   const records = known.filter(
-    (record) => /^\d+(?:\[\d+\])?$/.test(idOf(record)) && fieldOf(record, 'STAT') !== '',
+    (record) =>
+      /^\d+$/.test(idOf(record)) &&
+      /^(?:0|-)?$/.test(fieldOf(record, 'JOBINDEX')) &&
+      fieldOf(record, 'STAT') !== '',
   );
   const counted = all.every(isRecord) && count === all.length;
   return { records, complete: counted && records.length === known.length };
 }
 
-/** A job that was asked about and is not there. */
-function isUnknownJob(record: JsonRecord): boolean {
-  return /^Job <\d+(?:\[\d+\])?> is not found$/.test(fieldOf(record, 'ERROR'));
+/** The element of an array, or a job that was asked about and is not there. */
+function isOther(record: JsonRecord): boolean {
+  const id = idOf(record);
+  const index = fieldOf(record, 'JOBINDEX');
+  return (
+    (/^\d+$/.test(id) && /^[1-9]\d*$/.test(index)) ||
+    /^\d+\[\d+\]$/.test(id) ||
+    /^Job <\d+(?:\[\d+\])?> is not found$/.test(fieldOf(record, 'ERROR'))
+  );
 }
 
-/** Elements of an array share the number of the array. */
 function idOf(record: JsonRecord): string {
-  const id = 'ERROR' in record ? '' : fieldOf(record, 'JOBID');
-  const index = fieldOf(record, 'JOBINDEX');
-  return /^(?:0|-)?$/.test(index) || id.endsWith(']') ? id : `${id}[${index}]`;
+  return 'ERROR' in record ? '' : fieldOf(record, 'JOBID');
 }
 
 function statusOf(record: JsonRecord, table: StateTable): JobStatus {

@@ -81,11 +81,12 @@ export const moab: Scheduler = {
   requestNames: ['qos', 'reservation'],
   wordLists: [],
   directive: /^\s*#(?:PBS|MSUB)/,
-  directiveWord: directiveValue,
+  directiveWord: moabWord,
   environment: ['MOABHOMEDIR', 'PBS_DEFAULT'],
   ownVariables: /^(?:MOAB|PBS)/,
   commands: {
     submit: ['msub', '-N', '{{jobName}}', '-r', 'n'],
+    // Those of others too where the account is one of Moab's administrators.
     query: ['mdiag', '-j', '--format=xml'],
     find: ['mdiag', '-j', '--format=xml'],
     cancel: ['mjobctl', '-c', '{{jobId}}'],
@@ -123,6 +124,14 @@ export const moab: Scheduler = {
 /** Runs the server as a job of Moab. Options: `schemas/moab.json`. */
 export class MoabSpawner extends BatchSpawner<MoabOptions> {
   static override readonly scheduler: Scheduler = moab;
+}
+
+/** After a comma, `-l` has another resource, such as the walltime. */
+function moabWord(text: string): string {
+  if (text.includes(',')) {
+    throw new RangeError('holds a comma, after which -l has another resource');
+  }
+  return directiveValue(text);
 }
 
 /** A job has several ids, and msub gives any of them: one row for each. */
@@ -176,18 +185,26 @@ function recordsIn(stdout: string, what: string) {
     throw new ParseError(`This is not what ${what} prints.`, stdout);
   }
   const all = documents.flatMap((document) => descendantsOf(document, 'job'));
-  const whole = all.filter(
-    ({ attributes }) =>
-      /^[\w.[\]-]+$/.test(attributes.get('JobID') ?? '') && attributes.has('State'),
-  );
-  const named = whole.flatMap((job) => {
-    const ids = ['JobID', 'GJID', 'DRMJID', 'SRMJID'].map((name) => job.attributes.get(name) ?? '');
-    return [...new Set(ids)].filter((id) => id !== '').map((id) => ({ id, job }));
-  });
+  const whole = all.filter((job) => isWhole(job));
+  const named = whole.flatMap((job) => idsOf(job).map((id) => ({ id, job })));
   const records = unique(named);
   const isFramed = documents.every(({ children }) => children.every(({ name }) => frame.has(name)));
   const isAll = whole.length === all.length && records.length === named.length;
   return { records, complete: complete && isFramed && isAll };
+}
+
+function idsOf({ attributes }: XmlElement): readonly string[] {
+  const ids = ['JobID', 'GJID', 'DRMJID', 'SRMJID'].map((name) => attributes.get(name) ?? '');
+  return [...new Set(ids)].filter((id) => id !== '');
+}
+
+function isWhole(job: XmlElement): boolean {
+  const { attributes } = job;
+  return (
+    (attributes.get('JobID') ?? '') !== '' &&
+    attributes.has('State') &&
+    idsOf(job).every((id) => /^[\w.[\]-]+$/.test(id))
+  );
 }
 
 /** What stands in the answers of mdiag, checkjob and showq. */

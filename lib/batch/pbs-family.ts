@@ -118,7 +118,7 @@ export function meaningOf(word: string, table: StateTable): NativeState {
  * @throws ParseError
  */
 export function strictXml(text: string, what: string): XmlElement {
-  if (/[<>]/.test(text.replace(/<[^<>]*>/g, ''))) {
+  if (/[<>]/.test(text.replace(/<[^<>"]*(?:"[^<>"]*"[^<>"]*)*>/g, ''))) {
     throw new ParseError(`This is not the XML that ${what} prints, or not all of it.`, text);
   }
   return parseXml(text, what);
@@ -142,10 +142,10 @@ export function dataDocuments(stdout: string, what: string): DataAnswer {
   const documents: XmlElement[] = [];
   let complete = true;
   for (const part of stdout.replaceAll('<Data/>', '<Data></Data>').split(/(?<=<\/Data>)/)) {
-    const [before = '', xml] = part.split(/(?=<\?xml\s[^<>]*\?>\s*<Data[\s>]|<Data[\s>])/, 2);
-    complete &&= before.trim() === '';
-    if (xml !== undefined) {
-      const document = strictXml(xml, what);
+    const start = part.search(/(?:<\?xml\s[^<>]*\?>\s*)?<Data[\s>]/);
+    complete &&= part.slice(0, start < 0 ? undefined : start).trim() === '';
+    if (start >= 0) {
+      const document = strictXml(part.slice(start), what);
       complete &&= document.text.trim() === '';
       documents.push(document);
     }

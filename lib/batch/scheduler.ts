@@ -88,7 +88,7 @@ export interface MarkedJobs {
 export interface AccountingSource {
   /** One word each, mustache templates with the names of the script and `jobId`. */
   readonly command: readonly string[];
-  /** On standard output or standard error: the site does not have it; it is not asked again. */
+  /** In what it says where it fails, or on standard error: the site does not have it, or no record of the job. */
   readonly absent?: RegExp;
   /**
    * Reads its output; undefined where that says nothing of the job.
@@ -224,7 +224,8 @@ export interface Description {
 export function withOverrides(scheduler: Scheduler, options: BatchOptions): Scheduler {
   const { accounting, ...commands } = options.commands;
   const { jobId, outage, transient, notFound, job, host, ...byState } = patternsOf(options);
-  const states = { ...scheduler.states, ...options.states };
+  // Without a prototype, so that no word of its is a state.
+  const states: StateTable = Object.assign(Object.create(null), scheduler.states, options.states);
   const rows = job && rowReaders(job);
   const aboutOne = stateReader(byState, host);
   return {

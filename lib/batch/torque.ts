@@ -76,7 +76,7 @@ const script = torqueScript(`{{#queue}}
 const server = '{{#host}}@{{host}}{{/host}}';
 const job = `{{jobId}}${server}`;
 
-/** States of a job, of qstat's manual, Torque 2.4 to 6.1. */
+/** States of a job, of qstat's manual, Torque 4 to 6.1. */
 const states: StateTable = {
   Q: { state: 'pending' },
   T: { state: 'pending' },
@@ -113,7 +113,7 @@ const holders: Readonly<Record<string, string>> = {
   s: 'held by the system',
 };
 
-/** Runs single-user servers as jobs of Torque 2.4 or later. */
+/** Runs single-user servers as jobs of Torque 4 or later. */
 export const torque: Scheduler = {
   name: 'torque',
   schema: 'torque.json',
@@ -121,7 +121,7 @@ export const torque: Scheduler = {
   script,
   // qstat -x shows Variable_List to everybody. Without -v and -V it is a few PBS_O_ variables.
   jobEnvironment: 'public',
-  // Releases before 4.0 refuse longer ones.
+  // Old releases refuse longer ones.
   jobNameLength: 15,
   memory: (mebibytes) => `${mebibytes}mb`,
   runtime: clock,
@@ -134,6 +134,7 @@ export const torque: Scheduler = {
   ownVariables: /^PBS/,
   commands: {
     submit: ['qsub', '-N', '{{jobName}}', '-r', 'n'],
+    // Those of others too where the account is an operator, or the server has query_other_jobs set.
     query: ['qstat', '-x', server],
     find: ['qstat', '-x', server],
     cancel: ['qdel', job],
@@ -206,11 +207,12 @@ function recordsIn(stdout: string): {
   readonly records: readonly TorqueRecord[];
   readonly complete: boolean;
 } {
-  const all: (TorqueRecord | undefined)[] = [];
-  const frame = stdout.replace(/<Job>.*?<\/Job>/gs, (text) => {
-    all.push(recordIn(text));
-    return '';
+  const parts = stdout.split('</Job>').map((part) => {
+    const start = part.indexOf('<Job>');
+    return start < 0 ? [part, ''] : [part.slice(0, start), part.slice(start)];
   });
+  const all = parts.slice(0, -1).map(([, text]) => recordIn(`${text}</Job>`));
+  const frame = parts.map(([before]) => before).join('');
   const { documents, complete } = dataDocuments(frame, 'qstat -x');
   const records = unique(all.filter((record) => record !== undefined));
   const isAll =
@@ -282,7 +284,7 @@ function walltimeIn(element: XmlElement, list: 'Resource_List' | 'resources_used
 function exitOf(element: XmlElement, cause: ExitCause = 'unknown'): ExitStatus {
   const end = endOfStatus(textOf(element, 'exit_status'), torqueEnds);
   const limit = walltimeIn(element, 'Resource_List') ?? Number.POSITIVE_INFINITY;
-  // Releases before 3.0 end a job at its walltime as qdel does, without a status for it.
+  // Some releases end a job at its walltime as qdel does, without a status for it.
   if (end.signal !== undefined && (walltimeIn(element, 'resources_used') ?? 0) >= limit) {
     return exitOfJob({ ...end, cause: 'timeout' });
   }

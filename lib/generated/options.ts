@@ -479,9 +479,15 @@ export interface CondorRequest extends BatchRequest {
 }
 
 /**
- * Options of CondorSpawner. A site should list RemoteHost in PROTECTED_JOB_ATTRS: else the owner of a job can edit where it runs, and so where the hub looks for the server.
+ * Options of CondorSpawner.
  */
 export interface CondorOptions extends BatchOptions {
+  /**
+   * In ms: how long after its submission a job that the scheduler does not list yet counts as pending.
+   *
+   * @default `5000`
+   */
+  readonly gracePeriod: number;
   /**
    * What is asked of HTCondor for the job.
    *

@@ -9,8 +9,16 @@ export interface CgroupFacts {
   readonly tasks: number | null;
   /** In bytes; null where none is enforced. */
   readonly memoryMax: number | null;
+  /** In bytes, from where on it is slowed down; null where none is enforced. */
+  readonly memoryHigh: number | null;
+  /** In bytes, which nobody takes away; null where none is kept. */
+  readonly memoryLow: number | null;
+  /** In bytes; null where none is enforced. */
+  readonly swapMax: number | null;
   /** In cores; null where none is enforced. */
   readonly cpuMax: number | null;
+  /** Against 100 of all others; null where cores are not shared by weight. */
+  readonly cpuWeight: number | null;
   /** null where none is enforced. */
   readonly tasksMax: number | null;
 }
@@ -18,16 +26,17 @@ export interface CgroupFacts {
 /** Of cgroup v2, and of the controllers of v1, each below its own mount. */
 const files = (cgroup: string): readonly string[] => [
   ...['', 'unified'].flatMap((mount) =>
-    [...['memory.current', 'memory.max', 'cpu.stat', 'cpu.max', 'pids.current', 'pids.max']].map(
-      (file) => `/sys/fs/cgroup/${mount}${cgroup}/${file}`,
-    ),
+    [
+      ...['memory.current', 'memory.max', 'memory.high', 'memory.low', 'memory.swap.max'],
+      ...['cpu.stat', 'cpu.max', 'cpu.weight', 'pids.current', 'pids.max'],
+    ].map((file) => `/sys/fs/cgroup/${mount}${cgroup}/${file}`),
   ),
   ...['memory.usage_in_bytes', 'memory.limit_in_bytes'].map(
     (file) => `/sys/fs/cgroup/memory${cgroup}/${file}`,
   ),
   ...['cpuacct', 'cpu,cpuacct'].map((mount) => `/sys/fs/cgroup/${mount}${cgroup}/cpuacct.usage`),
   ...['cpu', 'cpu,cpuacct'].flatMap((mount) =>
-    ['cpu.cfs_quota_us', 'cpu.cfs_period_us'].map(
+    ['cpu.cfs_quota_us', 'cpu.cfs_period_us', 'cpu.shares'].map(
       (file) => `/sys/fs/cgroup/${mount}${cgroup}/${file}`,
     ),
   ),
@@ -47,9 +56,9 @@ export async function readCgroup(
   const { stdout } = await run(['grep', '-sH', '', '--', ...files(cgroup)]);
   const values = new Map(
     stdout.split('\n').map((line): [string, string] => {
-      const [path = '', ...text] = line.split(':');
+      // The name of a unit may have a colon, and no value has.
+      const [path = '', value = ''] = line.split(/:(?=[^:]*$)/);
       const name = path.slice(path.lastIndexOf('/') + 1);
-      const value = text.join(':');
       // cpu.stat has several lines, each a name and a number.
       const [field = '', number] = value.split(' ');
       return name === 'cpu.stat' ? [`cpu.stat ${field}`, number ?? ''] : [name, value];
@@ -63,6 +72,7 @@ export async function readCgroup(
   const nanoseconds = numberOf('cpuacct.usage');
   const limit = numberOf('memory.limit_in_bytes');
   const [quota = '', period = ''] = (values.get('cpu.max') ?? '').split(' ');
+  const shares = numberOf('cpu.shares');
   const quotaV1 = numberOf('cpu.cfs_quota_us');
   const periodV1 = numberOf('cpu.cfs_period_us');
   return {
@@ -72,11 +82,15 @@ export async function readCgroup(
     tasks: numberOf('pids.current'),
     // v1 writes "no limit" as the largest multiple of a page.
     memoryMax: numberOf('memory.max') ?? (limit !== null && limit < 2 ** 62 ? limit : null),
+    memoryHigh: numberOf('memory.high'),
+    memoryLow: numberOf('memory.low') || null,
+    swapMax: numberOf('memory.swap.max'),
     cpuMax: /^\d+$/.test(quota)
       ? Number(quota) / Number(period)
       : quotaV1 !== null && periodV1 !== null
         ? quotaV1 / periodV1
         : null,
+    cpuWeight: numberOf('cpu.weight') ?? (shares === null ? null : (shares * 100) / 1024),
     tasksMax: numberOf('pids.max'),
   };
 }

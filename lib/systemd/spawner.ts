@@ -405,22 +405,17 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
 
   /** A limit that was accepted, and that nothing enforces, is no limit. */
   async #checkLimits(service: Service): Promise<void> {
-    const { memLimit, cpuLimit, tasksMax } = this.options;
-    const isLimited = memLimit !== undefined || cpuLimit !== undefined || tasksMax !== undefined;
-    const facts = isLimited ? await service.cgroup() : undefined;
+    const asked = limits.filter(([option]) => this.options[option] !== undefined);
+    const facts = asked.length > 0 ? await service.cgroup() : undefined;
     if (facts === undefined) {
       return;
     }
-    const unenforced = [
-      ...(memLimit !== undefined && facts.memoryMax === null ? ['memLimit'] : []),
-      ...(cpuLimit !== undefined && facts.cpuMax === null ? ['cpuLimit'] : []),
-      ...(tasksMax !== undefined && facts.tasksMax === null ? ['tasksMax'] : []),
-    ];
+    const unenforced = asked.filter(([, fact]) => facts[fact] === null);
     // A unit that has ended meanwhile has no control group.
     if (unenforced.length > 0 && (await service.status()).activeState !== 'active') {
       return;
     }
-    for (const option of unenforced) {
+    for (const [option] of unenforced) {
       this.announce('warning', {
         code: 'limit-not-enforced',
         message: `The option ${option} was set for ${service.unit}, but the kernel does not enforce it: its control group has no such limit.`,
@@ -546,6 +541,17 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     }
   }
 }
+
+/** Options, and what the kernel says of them. */
+const limits = [
+  ['memLimit', 'memoryMax'],
+  ['memHigh', 'memoryHigh'],
+  ['memGuarantee', 'memoryLow'],
+  ['swapMax', 'swapMax'],
+  ['cpuLimit', 'cpuMax'],
+  ['cpuWeight', 'cpuWeight'],
+  ['tasksMax', 'tasksMax'],
+] as const;
 
 /** Errors are known by exit codes. */
 const noPatterns = {

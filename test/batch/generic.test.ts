@@ -49,7 +49,12 @@ describe('GenericBatchSpawner', () => {
   });
 
   it('says nothing of a job whose state it does not know, nor from what is no list', async () => {
-    for (const output of ['7 strange node01 ju-1\n', 'Welcome!\n', '8 running node01 x']) {
+    for (const output of [
+      '7 strange node01 ju-1\n',
+      '7 toString node01 ju-1\n',
+      'Welcome!\n',
+      '8 running node01 x',
+    ]) {
       const { spawner } = create(output);
       const warnings: string[] = [];
       spawner.on('warning', ({ code }) => warnings.push(code));
