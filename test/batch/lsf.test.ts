@@ -25,8 +25,7 @@ const listed: Readonly<Record<string, readonly string[]>> = {
     '2002 pending',
     '2003 held',
     '2004 suspended node03',
-    '2005[1] running node04',
-    '2005[2] pending',
+    // The elements of the array 2005 are none of ours.
     '2006 completed 0 node01',
     '2007 failed 7 node01',
     '2008 timeout SIGUSR2 node02',

@@ -368,6 +368,8 @@ describe('The answer of mdiag', () => {
     const damages = [
       element({ JobID: undefined }),
       element({ JobID: 'a b' }),
+      element({ JobID: '' }),
+      element({ DRMJID: '7.pbs 8.pbs' }),
       element({ State: undefined }),
       '<error>x</error>',
       'ERROR',
@@ -379,7 +381,9 @@ describe('The answer of mdiag', () => {
       expect(jobs.map(({ id }) => id)).to.deep.equal(['1', '2']);
     }
     const twice = element().replace('State=', 'State="Completed" State=');
-    expect(() => query(`<Data>${twice}</Data>`)).to.throw(ParseError);
+    for (const damage of [twice, element({ JobName: 'a > b' }), element({ JobName: 'a < b' })]) {
+      expect(() => query(`<Data>${damage}</Data>`), damage).to.throw(ParseError);
+    }
   });
 
   it('may hold thousands of jobs', () => {

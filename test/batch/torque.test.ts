@@ -390,6 +390,7 @@ describe('The answer of qstat -x', () => {
       record().replace('</Job>', '<job_state>C</job_state></Job>'),
       record().replace('</Job>', `<Job_Id>9.${server}</Job_Id></Job>`),
       record().replace('<job_state>', '<job_state'),
+      record({ comment: 'a > b' }),
       '<Job></Job>',
       '<Queue></Queue>',
       'qstat: something went wrong',
@@ -400,6 +401,13 @@ describe('The answer of qstat -x', () => {
       expect(complete, damage).to.equal(false);
       expect(jobs.map(({ id }) => id)).to.deep.equal([`1.${server}`, `2.${server}`]);
     }
+  });
+
+  it('gives no job that another runs into', () => {
+    const torn = record().replace('</Job>', '');
+    const { jobs, complete } = query(`<Data>${torn}${record({ Job_Id: `8.${server}` })}</Data>`);
+    expect(jobs).to.deep.equal([]);
+    expect(complete).to.equal(false);
   });
 
   it('gives no job that stands in it twice', () => {

@@ -8,42 +8,39 @@ type Row = Readonly<Record<string, unknown>>;
 /** All that bjobs printed, where it is JSON to its last byte. */
 function listIn(text: string): { readonly count: unknown; readonly rows: readonly Row[] } {
   const lines = text.split('\n');
-  const first = lines.findIndex((line) => line.startsWith('{'));
+  const first = Math.max(
+    lines.findIndex((line) => line.startsWith('{')),
+    0,
+  );
   try {
     const { JOBS, RECORDS } = JSON.parse(lines.slice(first).join('\n'));
-    return { count: JOBS, rows: RECORDS };
+    return { count: JOBS, rows: Array.isArray(RECORDS) ? RECORDS : [] };
   } catch {
     return { count: undefined, rows: [] };
   }
 }
 
-function idOf({ JOBID, JOBINDEX = '0' }: Row): string {
-  return ['0', '', '-'].includes(String(JOBINDEX)) || String(JOBID).endsWith(']')
-    ? String(JOBID)
-    : `${JOBID}[${JOBINDEX}]`;
-}
-
 /** In whichever of the forms of the two programs. */
 function saysEnded(text: string, { id, jobName }: AskedJob): boolean {
   const { rows } = listIn(text);
-  const byList = Array.from(rows).some(
+  const byList = rows.some(
     (row) =>
       row !== null &&
       typeof row === 'object' &&
-      idOf(row) === id &&
+      row['JOBID'] === id &&
+      !(Number(row['JOBINDEX']) > 0) &&
       ['', row['JOB_NAME']].includes(jobName) &&
       /^(?:DONE|EXIT|PDONE|PERR)$/.test(String(row['STAT'])),
   );
   const record = text.split(`Job <${id}>, Job Name <${jobName}>`).at(-1) ?? '';
   const ends = record.lastIndexOf('Exited') + record.lastIndexOf('Completed <') > -2;
-  return byList || (ends && record.includes('Summary of time in seconds'));
+  return byList || (ends && record.includes('Summary of time in'));
 }
 
 function mayBeWhole(text: string): boolean {
   const { count, rows } = listIn(text);
   return (
-    count === rows.length &&
-    Array.from(rows).every((row) => typeof row['JOBID'] === 'string' || 'ERROR' in row)
+    count === rows.length && rows.every((row) => typeof row['JOBID'] === 'string' || 'ERROR' in row)
   );
 }
 
