@@ -5,6 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../slurm/common.sh"
 . "$here/../trixie/common.sh"
+# They are there as long as it may run.
 scripts=/usr/local/lib/hubspawner-slurm-test
 
 case ${1:-} in
@@ -12,20 +13,17 @@ case ${1:-} in
     [ -x $trixie/usr/sbin/slurmctld ] || fail "Slurm is not installed there: run $here/install.sh."
     resolve_nodes
     enter_trixie alice bob
-    # The logs of the jobs are where the tests look for them.
-    mountpoint -q $trixie/tmp || mount --bind /tmp $trixie/tmp
     rm -rf $trixie$scripts
     cp -r "$here/../slurm" $trixie$scripts
     ;;
   stop)
-    # Without it nothing was started since the machine was.
-    mountpoint -q $trixie/tmp || exit 0
+    [ -e $trixie$scripts ] || exit 0
     ;;
 esac
 
 in_trixie "$scripts/$1.sh" "${@:2}"
 
 if [ "$1" = stop ]; then
-  umount $trixie/tmp
+  rm -rf $trixie$scripts
   leave_trixie
 fi

@@ -82,7 +82,7 @@ nodes_are_up() { # plnd and the dash: kept free for a job that waits
 
 # Starts slurmctld with the state that it saved, or wakes a stopped one.
 start_slurmctld() {
-  local node pid
+  local pid
   if pid=$(pid_of $run/slurmctld.pid); then
     kill -CONT "$pid"
   else
@@ -90,10 +90,16 @@ start_slurmctld() {
     daemon slurmctld
   fi
   wait_for 20 controller_answers || broken 'slurmctld does not answer.'
-  # A slurmd registers at once when told to, else only at the next ping.
+}
+
+# A slurmd registers at once when told to, else only at the next ping.
+register_nodes() {
+  local node pid
   for node in "${nodes[@]}"; do
     if pid=$(pid_of "$run/slurmd.$node.pid"); then kill -HUP "$pid"; fi
   done
+  # That of Slurm 24 starts itself anew for that: nobody may end it by its old number meanwhile.
+  sleep 1
 }
 
 wait_for_nodes() {

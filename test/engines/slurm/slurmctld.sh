@@ -13,6 +13,7 @@ case ${1:-} in
   crash) end $run/slurmctld.pid KILL ;;
   start)
     start_slurmctld
+    nodes_are_up || register_nodes
     wait_for_nodes
     ;;
   hang | resume)

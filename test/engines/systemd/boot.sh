@@ -1,6 +1,6 @@
 #!/bin/bash
-# What start.sh runs as PID 1 of the new namespaces: makes the root directory of the container, and
-# becomes systemd. Its mounts are its own, and go with it.
+# What start.sh runs as PID 1 of a new namespace: makes the other namespaces and the root directory of
+# the container, and becomes systemd. Its mounts are its own, and go with it.
 #   boot.sh DIRECTORY...   those that are the machine's own inside
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
@@ -12,8 +12,8 @@ if [ ! -e $run/pid ]; then
   while read -r directory _; do
     echo $$ > "$cgroups/$directory/$name/cgroup.procs"
   done < $run/hierarchies
-  # What is now its cgroup is the root of the hierarchy for the namespace.
-  exec unshare --cgroup "$0" "$@"
+  # What is now its cgroup is the root of the hierarchy inside.
+  exec unshare --cgroup --mount --propagation private --uts --ipc "$0" "$@"
 fi
 
 mount -t tmpfs -o mode=755 $name $run/mnt
@@ -67,7 +67,8 @@ rm -rf $root/etc/systemd/{system,system.conf.d,journald.conf.d} \
   $root/usr/lib/systemd/system/*.wants $root/usr/lib/systemd/system-generators \
   $root/usr/lib/systemd/system/{modprobe@.service,systemd-journald-audit.socket} \
   $root/var/log/journal
-mkdir -p $root/etc/systemd/{system,system.conf.d,journald.conf.d} $root/var/log/journal
+mkdir -p $root/etc/systemd/{system,system.conf.d,journald.conf.d}
+install -d -g systemd-journal -m 2755 $root/var/log/journal
 : > $root/etc/fstab
 tr -d - < /proc/sys/kernel/random/uuid > $root/etc/machine-id
 cat > $root/etc/systemd/system/$name.target <<'UNIT'

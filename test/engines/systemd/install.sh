@@ -4,8 +4,9 @@
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 
-# libpam-systemd and dbus-user-session: the service manager of an account.
-packages=(systemd dbus libpam-systemd dbus-user-session polkitd util-linux sudo)
+# libpam-systemd and dbus-user-session: the service manager of an account. libnss-systemd: the names
+# of dynamic users.
+packages=(systemd dbus libpam-systemd libnss-systemd dbus-user-session polkitd util-linux sudo)
 installed() { dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 missing=()
 for package in "${packages[@]}"; do installed "$package" || missing+=("$package"); done

@@ -54,8 +54,7 @@ done < $run/hierarchies
     [ "$fd" -le 2 ] || exec {fd}>&-
   done
   exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
-    setsid unshare --fork --pid --mount --propagation private --uts --ipc \
-    "$here/boot.sh" "${binds[@]}" </dev/null >$run/boot.log 2>&1
+    setsid unshare --fork --pid "$here/boot.sh" "${binds[@]}" </dev/null >$run/boot.log 2>&1
 ) &
 wait_for 30 answers || {
   cat $run/boot.log >&2

@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 if pid=$(pid_1); then
-  kill -KILL "$pid"
+  kill -KILL "$pid" 2>/dev/null || true
   wait_for 10 gone || fail "PID 1 ($pid) does not end."
 fi
 [ -e $run/hierarchies ] || exit 0

@@ -1,5 +1,5 @@
 # A Debian 13 beside the Debian 12 of this machine, for what is only there or newer there. It shares
-# the network, the processes and the homes of the machine. For scripts that are run as root.
+# the network, the processes, /home and /tmp of the machine. For scripts that are run as root.
 trixie=/var/lib/hubspawner-test/trixie
 
 # in_trixie COMMAND...: runs it there, with an environment of its own.
@@ -12,7 +12,7 @@ in_trixie() {
 enter_trixie() { # enter_trixie ACCOUNT...
   local directory account
   mountpoint -q $trixie/proc || mount -t proc proc $trixie/proc
-  for directory in dev home; do
+  for directory in dev home tmp; do
     mountpoint -q $trixie/$directory || mount --bind /$directory $trixie/$directory
   done
   cat /etc/hosts > $trixie/etc/hosts
@@ -29,7 +29,7 @@ leave_trixie() {
   for root in /proc/[0-9]*/root; do
     [ "$(readlink "$root" 2>/dev/null)" != $trixie ] || return 0
   done
-  for directory in home dev proc; do
+  for directory in tmp home dev proc; do
     if mountpoint -q $trixie/$directory; then umount $trixie/$directory; fi
   done
 }
