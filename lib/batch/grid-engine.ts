@@ -77,7 +77,10 @@ fi
 `,
 });
 
-/** Pending, running and suspended, whatever a file .sge_qstat says. With -q it would leave out waiting jobs that can't run. */
+/**
+ * Pending, running and suspended jobs, whatever a file .sge_qstat says. It must not have -q or -l: with
+ * them qstat leaves out waiting jobs that can't run where they say.
+ */
 const everyState = ['-s', 'prs'];
 
 /**
@@ -179,17 +182,24 @@ interface Row {
   readonly queue: string;
 }
 
-/** Of several rows with one id the first: that of the script, or of a task that runs. */
+/**
+ * The rows of the list; of several with one id the first: that of the script, or of a task that runs.
+ * What a site's own qstat says in front makes the list no other, but perhaps not all.
+ */
 function rowsIn(stdout: string): { readonly rows: readonly Row[]; readonly complete: boolean } {
-  const root = parseXml(stdout, 'qstat');
+  const [before = ''] = stdout.split(/<(?:\?xml|job_info)/, 1);
+  const root = parseXml(stdout.slice(before.length), 'qstat');
   if (root.name !== 'job_info') {
     throw new ParseError('This is not the list of jobs that qstat prints.', stdout);
   }
   const lists = root.children.flatMap(({ children }) => jobLists(children));
-  const parts = root.children.map(({ name }) => name).join();
-  // A row inside of another has lost its beginning.
   let complete =
-    parts === 'queue_info,job_info' && descendantsOf(root, 'job_list').length === lists.length;
+    before.trim() === '' &&
+    root.children.map(({ name }) => name).join() === 'queue_info,job_info' &&
+    // Nothing stands inside of what has lost its end.
+    ['queue_info', 'job_info'].every((name) => descendantsOf(root, name).length === 1) &&
+    descendantsOf(root, 'job_list').length === lists.length &&
+    [root, ...root.children].every(({ text }) => text.trim() === '');
   const rows = new Map<string, Row>();
   for (const { element, queue } of lists) {
     const id = textOf(element, 'JB_job_number') ?? '';
@@ -202,9 +212,10 @@ function rowsIn(stdout: string): { readonly rows: readonly Row[]; readonly compl
   return { rows: [...rows.values()], complete };
 }
 
-/** Whether a row has one state, and nothing that we read twice. */
+/** Whether a row has one state, nothing that we read twice, and no text between its elements. */
 function isWhole(element: XmlElement): boolean {
   return (
+    element.text.trim() === '' &&
     textOf(element, 'state') !== undefined &&
     readNames.every((name) => descendantsOf(element, name).length <= 1)
   );

@@ -51,7 +51,9 @@ export async function terminate(termination: Termination): Promise<void> {
       // was cancelled and is in no list, whenever its record comes.
       const over = status.state === 'completing' ? Date.now() > deadline : unlisted && pushed;
       if (status.state === 'ended' || over) {
-        await ended(status.exit ?? exitOfJob({ cause: 'cancelled' }));
+        const { exit } = status;
+        const isKnown = exit !== undefined && (exit.cause !== 'unknown' || !pushed);
+        await ended(isKnown ? exit : exitOfJob({ cause: 'cancelled' }));
         return;
       }
       state = `its state is ${status.nativeState || status.state}`;

@@ -431,6 +431,12 @@ describe('The list of qstat', () => {
     expect(query('<job_info><queue_info/><job_info/></job_info>').complete).to.equal(true);
   });
 
+  it('has jobs, but perhaps not all, where a site has put words in front', () => {
+    const { jobs, complete } = query(`Welcome to the cluster!\n${text('qstat-xml.xml')}`);
+    expect([jobs.length, complete]).to.deep.equal([7, false]);
+    expect(query(`\n${text('qstat-xml.xml')}`).complete).to.equal(true);
+  });
+
   it('can be as long as it likes', () => {
     const rows = Array.from({ length: 5000 }, (_, n) => row({ JB_job_number: `${n}`, state: 'r' }));
     const { jobs, complete } = query(list(rows.join('')));

@@ -18,7 +18,7 @@ function valuesOf(name: string, record: string): readonly string[] {
 
 /** The rows of a list of jobs, as far as they are whole. */
 function rowsIn(text: string): readonly string[] {
-  return text.match(/<job_list(?:(?!<job_list)[^])*?<\/job_list>/g) ?? [];
+  return text.match(/<job_list(?:(?!<job_list).)*?<\/job_list>/gs) ?? [];
 }
 
 /** Whether a record is of the job, and of an end after which nothing comes. */
@@ -54,9 +54,16 @@ function saysEnded(text: string, job: AskedJob): boolean {
 }
 
 /** One document with both of its parts, each row of which has one number and one state. */
-function mayBeWhole(text: string): boolean {
+function mayBeWhole(document: string): boolean {
+  // Attributes and the declaration say nothing, nor does a blank before `>`.
+  const text = document
+    .replace(/<\?.*?\?>/gs, '')
+    .replace(/="[^"]*"/, '')
+    .replace(/(<job_list state=)"[^"]*"/g, '$1')
+    .replace(/\s+>/g, '>');
   const rows = rowsIn(text);
   return (
+    /^\s*</.test(text) &&
     /<\/job_info>\s*$/.test(text) &&
     count(text, '</job_info>') + count(text, '<job_info/>') === 2 &&
     count(text, '</queue_info>') + count(text, '<queue_info/>') === 1 &&

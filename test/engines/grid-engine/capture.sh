@@ -72,7 +72,7 @@ ids[log]=$(submit log true -o /nowhere/log)
 declare -A ended
 ended[completed]=$(submit completed true)
 ended[failed]=$(submit failed 'exit 3')
-ended[signalled]=$(submit signalled 'kill -SEGV $$')
+ended[signalled]=$(submit signalled 'ulimit -c 0; kill -SEGV $$')
 ended[child-killed]=$(submit child-killed 'sh -c "kill -KILL \$\$"; exit')
 ended[walltime]=$(submit walltime 'sleep 600' -l h_rt=3)
 ended[memory]=$(submit memory 'for i in 1 2 3; do
