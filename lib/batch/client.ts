@@ -25,6 +25,11 @@ export type Submission =
       readonly error: CommandError | ParseError;
     };
 
+/** What came of the wish to end a job; `gone`: the batch system says that there is no such job. */
+export type Cancellation =
+  | { readonly kind: 'accepted' | 'gone' }
+  | { readonly kind: 'failed'; readonly problem: string };
+
 /** What accounting says of a job that the queue does not list. */
 export type Account =
   | { readonly kind: 'listed'; readonly status: JobStatus }
@@ -129,17 +134,22 @@ export class JobClient {
     }
   }
 
-  /** Cancels a job, or kills its processes. Returns why that failed, if it did. */
-  async end(how: 'cancel' | 'kill', facts: JobFacts): Promise<string | undefined> {
+  /** Cancels a job, or kills its processes. */
+  async end(how: 'cancel' | 'kill', facts: JobFacts): Promise<Cancellation> {
     const argv = this.#templates.argv(how, facts);
     const { patterns } = this.#scheduler;
     try {
       const result = await this.#run(argv);
       const failure = failureOf(argv[0] ?? '', result, patterns.outage);
-      return failure !== undefined && saysNotFound(result, patterns) ? undefined : failure;
+      if (failure === undefined) {
+        return { kind: 'accepted' };
+      }
+      return saysNotFound(result, patterns)
+        ? { kind: 'gone' }
+        : { kind: 'failed', problem: failure };
     } catch (error) {
       if (error instanceof CommandError) {
-        return error.message;
+        return { kind: 'failed', problem: error.message };
       }
       throw error;
     }

@@ -98,7 +98,7 @@ const states: StateTable = {
   Preparing: { state: 'pending' },
 };
 
-/** None of them is a text that a user chooses. */
+/** Names and tags are not asked for: users choose them. */
 const attributes = [
   'ClusterId,ProcId,JobStatus,LastJobStatus,QDate,JobCurrentStartDate,SpawnerRuntime,RemoteHost',
   'HoldReasonCode,HoldReasonSubCode,HoldReason,LastHoldReasonCode,LastHoldReasonSubCode',
@@ -192,6 +192,11 @@ export const condor: Scheduler = {
  */
 export class CondorSpawner extends BatchSpawner<CondorOptions> {
   static override readonly scheduler: Scheduler = condor;
+
+  static override schedulerFor(options: CondorOptions): Scheduler {
+    const template = options.description ?? description;
+    return { ...super.schedulerFor(options), description: { template, value: submitValue } };
+  }
 }
 
 /**

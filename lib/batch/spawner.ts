@@ -363,9 +363,10 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     }
   }
 
-  async #status(job: SubmittedJob, since = 0): Promise<Tracked> {
+  async #status(job: SubmittedJob, since = 0, cancelled = false): Promise<Tracked> {
     const facts = this.#slot.facts(job);
-    const tracked = await this.#tracker.status(this.#monitorOf(job), job, facts, since);
+    const monitor = this.#monitorOf(job);
+    const tracked = await this.#tracker.status(monitor, job, facts, since, cancelled);
     if (this.#slot.job?.id === job.id) {
       await this.#follow(this.#slot.job, tracked.status);
     }
@@ -500,7 +501,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
         submitter: this.#submitter,
         options: this.options,
         now: () => this.#now,
-        status: (job, since) => this.#status(job, since),
+        status: (job, since, cancelled) => this.#status(job, since, cancelled),
         ended: (exit) => this.#end(exit),
       });
     } finally {

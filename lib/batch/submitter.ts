@@ -120,12 +120,13 @@ export class Submitter {
     job: SubmittedJob,
     marked: readonly { readonly id: string }[],
   ): Promise<boolean> {
-    const problems: (string | undefined)[] = [];
+    let allEnded = true;
     for (const { id } of marked) {
       if (id !== job.id) {
-        problems.push(await this.#client.end('cancel', { ...this.#slot.facts(job), jobId: id }));
+        const { kind } = await this.#client.end('cancel', { ...this.#slot.facts(job), jobId: id });
+        allEnded &&= kind !== 'failed';
       }
     }
-    return problems.every((problem) => problem === undefined);
+    return allEnded;
   }
 }

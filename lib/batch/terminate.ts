@@ -2,7 +2,7 @@ import { StopError } from '../errors.ts';
 import type { ExitStatus } from '../events.ts';
 import type { BatchOptions } from '../generated/options.ts';
 import { sleep } from '../sleep.ts';
-import type { JobClient } from './client.ts';
+import type { Cancellation, JobClient } from './client.ts';
 import { exitOfJob } from './exit.ts';
 import type { JobSlot, SubmittedJob } from './job.ts';
 import { isSubmitted } from './job.ts';
@@ -24,7 +24,8 @@ export interface Termination {
   readonly options: BatchOptions;
   /** Whether the job gets no time to end by itself; asked again and again. */
   readonly now: () => boolean;
-  readonly status: (job: SubmittedJob, since: number) => Promise<Tracked>;
+  /** `cancelled`: the batch system has known the job, so that it needs no time to list it. */
+  readonly status: (job: SubmittedJob, since: number, cancelled: boolean) => Promise<Tracked>;
   readonly ended: (exit: ExitStatus) => Promise<void>;
 }
 
@@ -43,10 +44,11 @@ export async function terminate(termination: Termination): Promise<void> {
   // The first look comes before the first cancel: the id may be that of another job by now.
   let since = 0;
   let pushed = false;
+  let accepted = false;
   for (let absent = 0; slot.job !== undefined; ) {
     const { job } = slot;
     if (isSubmitted(job)) {
-      const { status, unlisted = false } = await termination.status(job, since);
+      const { status, unlisted = false } = await termination.status(job, since, accepted);
       // What is being cleaned up is no server any more, even where that takes for ever; nor is what
       // was cancelled and is in no list, whenever its record comes.
       const over = status.state === 'completing' ? Date.now() > deadline : unlisted && pushed;
@@ -76,32 +78,35 @@ export async function terminate(termination: Termination): Promise<void> {
       );
     }
     if (isSubmitted(job)) {
-      failure = await push(job);
-      pushed ||= failure === '';
+      const last = await push(job);
+      failure = last.kind === 'failed' ? last.problem : '';
+      pushed ||= last.kind !== 'failed';
+      accepted ||= last.kind === 'accepted';
       // One ms later than now: an answer to a question asked before the cancel will not do.
       since = performance.now() + 1;
     }
   }
 }
 
-/** Cancels, and then kills, a little more at each call; gives what went wrong, or ''. */
+/** Cancels, and then kills, a little more at each call. */
 function pusher({ slot, client, options, now }: Termination) {
   let cancelledAt: number | undefined;
   let killed = false;
-  return async (job: SubmittedJob): Promise<string> => {
+  return async (job: SubmittedJob): Promise<Cancellation> => {
     const facts = slot.facts(job);
     if (cancelledAt === undefined) {
-      const problem = await client.end('cancel', facts);
-      if (problem !== undefined) {
-        return problem;
+      const cancel = await client.end('cancel', facts);
+      // A job that the batch system does not know, or not yet, is cancelled again.
+      if (cancel.kind !== 'accepted') {
+        return cancel;
       }
       cancelledAt = Date.now();
     }
     if (!killed && (now() || Date.now() - cancelledAt > options.killTimeout)) {
-      const problem = await client.end('kill', facts);
-      killed = problem === undefined;
-      return problem ?? '';
+      const kill = await client.end('kill', facts);
+      killed = kill.kind !== 'failed';
+      return kill;
     }
-    return '';
+    return { kind: 'accepted' };
   };
 }

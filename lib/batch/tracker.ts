@@ -62,12 +62,14 @@ export class JobTracker {
    * Asks about a job.
    *
    * @param since in ms of `performance.now()`: only an answer to a question asked then or later will do
+   * @param cancelled the batch system has taken a cancel of the job: it is known there
    */
   async status(
     monitor: JobMonitor,
     job: SubmittedJob,
     facts: JobFacts,
     since = 0,
+    cancelled = false,
   ): Promise<Tracked> {
     const sighting = await monitor.look(job.id, since);
     const { at } = sighting;
@@ -85,13 +87,27 @@ export class JobTracker {
         }
         return { at, status: await this.#withEnd(facts, sighting.status) };
       case 'unlisted':
-        if (!this.#seen && Date.now() - job.submittedAt < this.#options.gracePeriod) {
-          return { at, status: { id: job.id, state: 'pending', nativeState: '' } };
+        if (!this.#seen && !cancelled && this.#isFresh(job)) {
+          return { at, status: await this.#notYetListed(job, facts, since) };
         }
         return { at, ...(await this.#unlisted(job, facts, sighting.denied)) };
       case 'unknown':
         return { at, status: await this.#unclear(job, facts, sighting.problem) };
     }
+  }
+
+  /** Not yet in the list, or over before it was ever in it. */
+  async #notYetListed(job: SubmittedJob, facts: JobFacts, since: number): Promise<JobStatus> {
+    // Asked where a start waits for the answer, and not at every poll.
+    const account = since === 0 ? undefined : await this.#client.account(facts);
+    return account?.kind === 'listed'
+      ? account.status
+      : { id: job.id, state: 'pending', nativeState: '' };
+  }
+
+  /** The list may lack a job that was submitted just now. */
+  #isFresh({ submittedAt }: SubmittedJob): boolean {
+    return Date.now() - submittedAt < this.#options.gracePeriod;
   }
 
   /**

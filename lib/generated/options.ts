@@ -994,7 +994,7 @@ export interface SystemdOptions extends SpawnerOptions {
    */
   readonly readwritePaths: readonly string[];
   /**
-   * Which directories of the system are read-only: `true` /usr and /boot, `full` /etc too, `strict` everything (ProtectSystem). Default: false, or `full` with `hardened`. systemd 214, `strict` 232.
+   * Which directories of the system are read-only: `true` /usr and /boot, `full` /etc too, `strict` everything but /home, /root and /run/user (ProtectSystem). Default: false, or `full` with `hardened`. systemd 214, `strict` 232.
    */
   readonly protectSystem?: false | true | 'full' | 'strict';
   /**

@@ -6,9 +6,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 result=0
 if pid_of master >/dev/null; then
-  "$here/schedd.sh" start && "$here/cancel.sh" || result=1
+  { "$here/schedd.sh" start && "$here/startd.sh" resume && "$here/cancel.sh"; } || result=1
 fi
-# Its daemons end with it, and at once: with SIGTERM they would give jobs minutes to end.
+# All daemons end with the master, and at once: with SIGTERM they would give jobs minutes to end.
 end master QUIT
+end schedd QUIT
+end startd QUIT
 leave_trixie
 exit $result
