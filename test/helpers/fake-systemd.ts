@@ -80,7 +80,7 @@ export class FakeSystemd {
       case 'grep':
         return real(program, args, options);
       case 'journalctl':
-        return this.#journal;
+        return args.includes('--sync') ? '' : this.#entries(args);
       case 'systemd-run':
         return this.#run(own);
       case 'systemctl':
@@ -93,6 +93,16 @@ export class FakeSystemd {
       default:
         return undefined;
     }
+  }
+
+  /** The last lines of the journal, the newest first, as JSON. */
+  #entries(args: readonly string[]): string {
+    const [lines] = args.flatMap((arg) => /^--lines=(\d+)$/.exec(arg)?.[1] ?? []);
+    if (!args.includes('--reverse') || !args.includes('--output=json')) {
+      throw new Error(`FakeSystemd has no journalctl ${args.join(' ')}.`);
+    }
+    const texts = this.#journal.split('\n').slice(0, -1).reverse().slice(0, Number(lines));
+    return texts.map((MESSAGE) => `${JSON.stringify({ MESSAGE })}\n`).join('');
   }
 
   async #systemctl([verb = '', ...args]: readonly string[]): Promise<StubAnswer> {

@@ -3,11 +3,16 @@
  * lines up to the first that is neither empty nor a comment; those that begin with `#SBATCH` hold
  * options, divided by blanks. `"` and `'` quote, a backslash takes the next character as it is in
  * and out of quotes, `#` begins a comment, and an empty word ends the line.
+ *
+ * @throws where it would take a line for the border between two parts of a heterogeneous job
  */
 export function sbatchOptionsIn(script: string): readonly string[] {
   const options: string[] = [];
   for (const line of script.split('\n')) {
     if (line.startsWith('#SBATCH')) {
+      if (/(?:het|pack)job/i.test(line)) {
+        throw new Error(`sbatch takes this for a border: ${line}`);
+      }
       options.push(...wordsOf(line.slice('#SBATCH'.length)));
     } else if (/^\s*[^\s#]/.test(line)) {
       break;
@@ -16,19 +21,8 @@ export function sbatchOptionsIn(script: string): readonly string[] {
   return options;
 }
 
-/** The lines that some other reader could take for options: of other schedulers, or further down. */
-export function strayDirectivesIn(script: string): readonly string[] {
-  const lines = script.split('\n');
-  const first = lines.findIndex((line) => /^\s*[^\s#]/.test(line));
-  return lines.filter(
-    (line, index) =>
-      /^\s*#(?:BSUB|PBS|\$)/.test(line) ||
-      (/^\s*#SBATCH/.test(line) && index > first) ||
-      (line.startsWith('#SBATCH') && /(?:het|pack)job/i.test(line)),
-  );
-}
-
-function wordsOf(line: string): readonly string[] {
+/** The words of a line of options. */
+export function wordsOf(line: string): readonly string[] {
   const words: string[] = [];
   let rest = withoutBlanks(line);
   while (rest !== '' && !rest.startsWith('#')) {
