@@ -240,6 +240,7 @@ export class JobClient {
     const result = await this.#run(argv, { input: text, timeout: shortTimeout });
     const failure = failureOf('sh', result, never);
     if (failure !== undefined) {
+      await this.removeEnvironment(path);
       throw commandError(
         `The file ${path}, which carries the environment of the server to its job, could not be written: ${failure}`,
         'sh',
@@ -251,7 +252,9 @@ export class JobClient {
   /** Removes that file, if it is still there. Returns why that failed, if it did. */
   async removeEnvironment(path: string): Promise<string | undefined> {
     try {
-      const result = await this.#run(['rm', '-f', '--', path], { timeout: shortTimeout });
+      const result = await this.#run(['rm', '-f', '--', path, `${path}.new`], {
+        timeout: shortTimeout,
+      });
       return failureOf('rm', result, never);
     } catch (error) {
       if (error instanceof CommandError) {

@@ -42,6 +42,10 @@ export class HandOver {
       if (environmentFile !== undefined && this.#slot.job?.tag === job.tag) {
         this.#slot.set({ ...this.#slot.job, environmentFile: environmentFile.path });
         await this.write(environmentFile);
+        // The job may have ended, and its file have been removed, before this one was written.
+        if (this.#slot.job?.tag !== job.tag) {
+          await this.discard(environmentFile.path);
+        }
       }
     } catch (cause) {
       this.#warn({

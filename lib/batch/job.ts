@@ -77,10 +77,10 @@ export class JobSlot {
     this.#changed();
   }
 
-  /** The submission has given an id. */
-  submitted(id: string, cluster: string | undefined): SubmittedJob {
+  /** The submission has given an id; one that was found by its mark was submitted earlier. */
+  submitted(id: string, cluster: string | undefined, at = Date.now()): SubmittedJob {
     const where = { id, ...(cluster !== undefined && { cluster }) };
-    const job = { ...this.required, ...where, submittedAt: Date.now() };
+    const job = { ...this.required, ...where, submittedAt: at };
     this.set(job);
     this.#submitted(where);
     return job;

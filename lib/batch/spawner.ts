@@ -60,6 +60,8 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   readonly #handOver: HandOver;
   /** Under which the hub reaches the execution host of the running job. */
   #host: string | undefined;
+  /** When a port was reported last, in ms of `performance.now()`: older answers are about another run. */
+  #reportedAt = 0;
   /** The port that is known was reported again, perhaps by a run that nobody has seen yet. */
   #reportedAgain = false;
   /** A start has a job, or is about to. */
@@ -159,10 +161,11 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     }
     // The job has read its environment before it looked for a port.
     const { environmentFile: _, ...rest } = job;
+    this.#reportedAt = performance.now();
     if (this.address === undefined) {
       this.#slot.set({ ...rest, port });
     } else if (this.address.port === port) {
-      this.#reportedAgain = true;
+      this.#reportedAgain = !this.starting;
     } else {
       this.#slot.set({ ...rest, port, ...(!this.starting && { moving: true }) });
       this.#host = undefined;
@@ -203,7 +206,9 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   protected override clearFields(): void {
     this.#slot.load(undefined);
     this.#host = undefined;
+    this.#reportedAt = 0;
     this.#reportedAgain = false;
+    this.#absent = 0;
     this.#monitors.clear();
     this.#tracker = this.#newTracker();
   }
@@ -367,16 +372,18 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     const facts = this.#slot.facts(job);
     const monitor = this.#monitorOf(job);
     const tracked = await this.#tracker.status(monitor, job, facts, since, cancelled);
-    if (this.#slot.job?.id === job.id) {
-      await this.#follow(this.#slot.job, tracked.status);
+    if (this.#slot.job?.id === job.id && tracked.at >= this.#reportedAt) {
+      await this.#follow(this.#slot.job, tracked);
     }
     return tracked;
   }
 
   /** Takes over where the job runs, until when, and that it has started anew. */
-  async #follow(job: Job, status: JobStatus): Promise<void> {
+  async #follow(job: Job, { status, at }: Tracked): Promise<void> {
     if (isBack(status)) {
-      if (job.run !== undefined || this.address !== undefined) {
+      // A list may say for a while that a job waits which has begun to run and reported its port.
+      const isStale = job.port !== undefined && at - this.#reportedAt > this.options.gracePeriod;
+      if (job.run !== undefined || isStale || this.address !== undefined) {
         const { run: _, port: __, ...rest } = job;
         this.#slot.set({ ...rest, ...(!this.starting && { moving: true }) });
         this.#host = undefined;
@@ -466,7 +473,9 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     const { job } = this.#slot;
     try {
       if (job !== undefined && isSubmitted(job)) {
-        await this.#status(job, performance.now());
+        await this.#status(job, this.#reportedAt);
+        // The host of now was seen: what is seen later is not what this report was about.
+        this.#reportedAgain = false;
       }
     } catch (cause) {
       this.announce('warning', {
@@ -534,8 +543,12 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
 
   /** The job has ended; whether it has read its environment or not, the file goes. */
   async #end(exit: ExitStatus): Promise<void> {
-    await this.#handOver.discard(this.#slot.job?.environmentFile);
-    await this.ended(exit);
+    const { job } = this.#slot;
+    await this.#handOver.discard(job?.environmentFile);
+    // Another poll may have seen the end too, and a new start have begun since.
+    if (this.#slot.job?.tag === job?.tag) {
+      await this.ended(exit);
+    }
   }
 
   get #username(): string {

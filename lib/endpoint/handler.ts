@@ -16,8 +16,7 @@ export interface EndpointTarget {
    * Takes the port, 1 to 65535, on which the server will listen. A call whose answer was lost is
    * repeated with the same port.
    *
-   * @returns whether the call was expected: false while no start waits for it; then nothing has
-   *   changed
+   * @returns whether the server has a job that may report one; else nothing has changed
    */
   acceptPort(port: number): boolean;
 }
@@ -75,7 +74,7 @@ class Refusal extends Error {
  *
  * It answers 201, or an error as `{"status": 403, "message": "…"}`: 400 for a body that is not one
  * valid port, 401 without a token, 403 for a token of no server, 405 for other methods than POST,
- * 408 for a body that takes longer than 10 s, 409 for a server that is not starting, 413 for a body
+ * 408 for a body that takes longer than 10 s, 409 for a server that has no job, 413 for a body
  * over 4 KiB, and 500 where the spawner throws. Without a valid token the body is not read.
  *
  * @example
@@ -111,7 +110,7 @@ export function endpointHandler(
       const target = find(readToken(call.authorization));
       const port = readPort(await readBody(call));
       if (!target.acceptPort(port)) {
-        throw new Refusal(409, 'This server is not starting, so it can not get a port now.');
+        throw new Refusal(409, 'This server has no job that could report a port now.');
       }
       return { status: 201, body: { port } };
     } catch (error) {

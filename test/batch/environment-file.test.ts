@@ -3,9 +3,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import sinon from 'sinon';
 import { slurm } from '../../lib/batch/slurm.ts';
 import { CommandError, OptionsError } from '../../lib/errors.ts';
 import type { SlurmOptions } from '../../lib/generated/options.ts';
+import { sleep } from '../../lib/sleep.ts';
 import { TestSpawner, useSlurmTable } from '../helpers/slurm-table.ts';
 
 /** As if Slurm showed the environment of a job to everybody. */
@@ -148,6 +150,35 @@ describe('The environment of a server, where the batch system shows that of a jo
     rmSync(file());
     await spawner.poll();
     expect(existsSync(file())).to.equal(true);
+  });
+
+  it('loses no new server where two polls see the end of the old one', async () => {
+    const spawner = table.create(options({ endpoint: 'fixed', port: 8888 }));
+    const first = table.begin(spawner);
+    await table.clock.tickAsync(100);
+    table.slurm.setState('1001', 'RUNNING');
+    await table.clock.tickAsync(3000);
+    await first.settled;
+    expect(spawner.getState()).to.have.property('environmentFile');
+
+    await table.slurm.endJob('1001');
+    await table.clock.tickAsync(3000);
+    const run = table.slurm.runner.run.bind(table.slurm.runner);
+    let removals = 0;
+    sinon.stub(table.slurm.runner, 'run').callsFake(async (argv, how) => {
+      // The second is slow.
+      if (argv[0] === 'rm' && ++removals === 2) await sleep(10_000);
+      return run(argv, how);
+    });
+    const polls = [spawner.poll(), spawner.poll()];
+    await table.clock.tickAsync(100);
+    const { outcome, settled } = table.begin(spawner);
+    await table.clock.tickAsync(100);
+    table.slurm.setState('1002', 'RUNNING');
+    await table.clock.tickAsync(15_000);
+    await Promise.all([...polls, settled]);
+    expect(outcome.error).to.equal(undefined);
+    expect(spawner.getState()).to.include({ jobId: '1002' });
   });
 
   it('fails the start where the file can not be written, and submits nothing', async () => {

@@ -113,6 +113,47 @@ describe('A job that starts anew after its server was ready', () => {
     expect(events).to.deep.equal(['moved:node02:50000']);
   });
 
+  it('is not sought where an older answer says that it runs', async () => {
+    const { spawner } = await table.running();
+    const events = table.recorded(spawner);
+    // The answer that is there is from before; the next one has the new host.
+    await spawner.poll();
+    expect(spawner.acceptPort(50_000)).to.equal(true);
+    await spawner.poll();
+    host = 'node02';
+    await table.clock.tickAsync(3000);
+    await spawner.poll();
+    expect(events).to.deep.equal(['moved:node02:50000']);
+  });
+
+  it('is not taken for another where a report was only repeated', async () => {
+    const { spawner } = await table.running();
+    expect(spawner.acceptPort(40_123)).to.equal(true);
+    await table.clock.tickAsync(3000);
+    host = 'node02';
+    await poll(spawner);
+    await poll(spawner);
+    expect(spawner.address).to.include({ host: 'node01', port: 40_123 });
+  });
+
+  it('takes no port of a run that was over before anybody saw it', async () => {
+    const spawner = table.create();
+    const { outcome, settled } = table.begin(spawner);
+    await table.clock.tickAsync(100);
+    expect(spawner.acceptPort(40_123)).to.equal(true);
+    table.slurm.setState('1001', 'PENDING', 'BeginTime');
+    await table.clock.tickAsync(60_000);
+    host = 'node02';
+    table.slurm.setState('1001', 'RUNNING');
+    await table.clock.tickAsync(3000);
+    expect(outcome).to.deep.equal({});
+
+    spawner.acceptPort(40_200);
+    await table.clock.tickAsync(3000);
+    await settled;
+    expect(outcome.address).to.include({ host: 'node02', port: 40_200 });
+  });
+
   it('is followed during a start that waits for its first answer', async () => {
     const spawner = table.create();
     const events = table.recorded(spawner);
