@@ -154,7 +154,7 @@ export class JobTemplates {
       exportNames: Object.keys(env),
     };
     const script = renderScript(this.#script, view, { ...this.#scheduler, raw });
-    const full = { ...view, scriptLine: printfText(script) };
+    const full = { ...view, ...(this.#needsLine && { scriptLine: scriptLine(script) }) };
     return {
       script,
       input: this.#describe(full) ?? script,
@@ -163,6 +163,12 @@ export class JobTemplates {
       logFile,
       ...(environmentFile && { environmentFile }),
     };
+  }
+
+  /** Whether the script goes as one line of a description, or as an argument. */
+  get #needsLine(): boolean {
+    const templates = [...this.#commands.submit, ...(this.#description ? [this.#description] : [])];
+    return templates.some(({ names }) => names.has('scriptLine'));
   }
 
   #describe(view: TemplateView): string | undefined {
@@ -292,6 +298,20 @@ export class JobTemplates {
       ? { exports: '', env: {} }
       : { exports: readFile(path), env: {}, environmentFile: { path, text: lines.join('') } };
   }
+}
+
+/** In bytes: the job gets its script as one argument, and Linux takes no longer one. */
+const longestLine = 130_000;
+
+function scriptLine(script: string): string {
+  const line = printfText(script);
+  if (line.length > longestLine) {
+    throw new OptionsError(
+      'args',
+      `of less than ${longestLine} bytes together with the script, where other characters than letters count up to five times`,
+    );
+  }
+  return line;
 }
 
 /** How the environment of the server gets into its job. */

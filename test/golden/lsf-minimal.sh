@@ -9,7 +9,8 @@
 # The environment of the server is in a file that nobody else can read, and that goes now.
 hubspawner_file=/home/alice/.jupyter-alice-lab-3b1d0c7a9e55.env
 hubspawner_wait=900
-until hubspawner_environment=$(cat "$hubspawner_file" 2>/dev/null); do
+until [ -O "$hubspawner_file" ] && [ ! -L "$hubspawner_file" ] &&
+  hubspawner_environment=$(cat "$hubspawner_file" 2>/dev/null); do
   if [ "$hubspawner_wait" = 0 ]; then
     echo "hubspawner: the file $hubspawner_file with the environment of the server is missing." >&2
     exit 1
