@@ -108,6 +108,11 @@ export class JobClient {
     };
   }
 
+  /** Whether there is a command that finds a job by its mark. */
+  get canFind(): boolean {
+    return this.#scheduler.commands.find.length > 0;
+  }
+
   /** The jobs that carry a mark, the oldest first; undefined where there is no usable answer. */
   async find(facts: JobFacts): Promise<readonly MarkedJob[] | undefined> {
     const argv = this.#templates.argv('find', facts);

@@ -3,11 +3,12 @@ import { createLog } from '../log.ts';
 import type { CommandRunner, RunOptions } from '../runners/runner.ts';
 import { sleep } from '../sleep.ts';
 import { failureOf, saysNotFound } from './command.ts';
+import { limiterOf } from './limiter.ts';
 import type { JobStatus, Scheduler } from './scheduler.ts';
 
 /** One query of the job list: what differs between monitors. */
 export interface JobQuery {
-  readonly scheduler: Pick<Scheduler, 'name' | 'parseQuery' | 'patterns' | 'states'>;
+  readonly scheduler: Pick<Scheduler, 'name' | 'parseQuery' | 'patterns' | 'readerKey' | 'states'>;
   readonly argv: readonly string[];
   /** Where the query is about this job alone. */
   readonly jobId?: string;
@@ -19,7 +20,7 @@ export interface JobQuery {
 /** What the last query said of a job. */
 export type Sighting =
   | { readonly kind: 'listed'; readonly status: JobStatus; readonly at: number }
-  /** A complete answer without it; `denied` is the answer that there is no such job. */
+  /** A complete list without it; `denied` is the answer that there is no such job. */
   | { readonly kind: 'unlisted'; readonly at: number; readonly denied: boolean }
   | { readonly kind: 'unknown'; readonly at: number; readonly problem: string };
 
@@ -27,6 +28,8 @@ interface Snapshot {
   /** When the query began: the answer is at least as new. */
   readonly at: number;
   readonly jobs: ReadonlyMap<string, JobStatus>;
+  /** The answer to a question about one job: there is none. */
+  readonly denied?: true;
   /** Why a job that is not among them may exist all the same. */
   readonly problem?: string;
 }
@@ -72,8 +75,8 @@ export class JobMonitor {
       return new JobMonitor(runner, query);
     }
     const { scheduler, argv, options, interval } = query;
-    const { name, states, patterns } = scheduler;
-    const key = JSON.stringify([name, argv, options, states, String(patterns.outage)]);
+    const { name, states, patterns, readerKey } = scheduler;
+    const key = JSON.stringify([name, argv, options, states, String(patterns.outage), readerKey]);
     let shared = monitors.get(runner);
     if (shared === undefined) {
       shared = new Map();
@@ -95,13 +98,13 @@ export class JobMonitor {
    *   which may have to be waited for
    */
   async look(id: string, since = 0): Promise<Sighting> {
-    const { at, jobs, problem } = await this.#snapshot(since);
+    const { at, jobs, denied = false, problem } = await this.#snapshot(since);
     const status = jobs.get(id);
     if (status !== undefined) {
       return { kind: 'listed', status, at };
     }
     return problem === undefined
-      ? { kind: 'unlisted', at, denied: this.#query.jobId !== undefined }
+      ? { kind: 'unlisted', at, denied }
       : { kind: 'unknown', at, problem };
   }
 
@@ -145,18 +148,24 @@ export class JobMonitor {
     const { scheduler, argv, jobId, options } = this.#query;
     const [program = ''] = argv;
     try {
-      const result = await this.#runner.run(argv, options);
+      const ask = () => this.#runner.run(argv, options);
+      // There is one list for all, but there may be hundreds of questions about single jobs.
+      const result = await (jobId === undefined ? ask() : limiterOf(this.#runner).run(ask));
       const failure = failureOf(program, result, scheduler.patterns.outage);
       if (
         jobId !== undefined &&
         failure !== undefined &&
         saysNotFound(result, scheduler.patterns)
       ) {
-        return { at, jobs: new Map() };
+        return { at, jobs: new Map(), denied: true };
       }
       const { jobs, complete } = scheduler.parseQuery(result.stdout, scheduler.states, jobId);
-      const problem =
-        failure ?? (complete ? undefined : `${program} printed something that can't be read`);
+      const answers = jobId === undefined ? complete : jobs.some(({ id }) => id === jobId);
+      const unclear =
+        jobId === undefined
+          ? `${program} printed something that can't be read`
+          : `${program} says nothing of the job ${jobId}`;
+      const problem = failure ?? (answers ? undefined : unclear);
       log(
         '%s listed %d jobs in %d ms, %s',
         program,

@@ -1,7 +1,8 @@
 import type { ExitCause, ExitStatus } from '../events.ts';
 import type { BatchOptions } from '../generated/options.ts';
 import type { OptionsSchema } from '../options.ts';
-import { rowReaders, stateReader } from './pattern-readers.ts';
+import { parseTemplate } from '../template.ts';
+import { checkPatterns, hasMarks, rowReaders, stateReader } from './pattern-readers.ts';
 
 /** What a job is doing, in words that all batch systems share. */
 export type JobState =
@@ -121,7 +122,7 @@ export interface SchedulerCommands {
   readonly query: readonly string[];
   /**
    * Lists the jobs of the account `username`, or of all, with their marks. Where it is empty, a
-   * submission of which nobody knows what came of it is taken for one that made no job.
+   * start fails whose submission may have made a job or not: nobody could find out.
    */
   readonly find: readonly string[];
   /** Ends the job `jobId`, with time to end by itself. */
@@ -196,6 +197,11 @@ export interface Scheduler {
    */
   parseQuery(stdout: string, states: StateTable, jobId?: string): QueryAnswer;
   /**
+   * Where spawners of one class read the output of `query` in several ways: names this one, so that
+   * none is given what another has read.
+   */
+  readonly readerKey?: string;
+  /**
    * Reads the output of `find`.
    *
    * @throws ParseError
@@ -220,19 +226,40 @@ export interface Description {
   readonly value: (text: string) => string;
 }
 
-/** The scheduler with what the options replace of it. */
+/** Whether a word of a command has the value of a name. */
+export function uses(argv: readonly string[], option: string, name: string): boolean {
+  return argv.some((word, index) => parseTemplate(word, `${option}[${index}]`).names.has(name));
+}
+
+/**
+ * The scheduler with what the options replace of it.
+ *
+ * @throws OptionsError for patterns that lack a group, or that nothing is read with
+ */
 export function withOverrides(scheduler: Scheduler, options: BatchOptions): Scheduler {
-  const { accounting, ...commands } = options.commands;
-  const { jobId, outage, transient, notFound, job, host, ...byState } = patternsOf(options);
+  const { accounting, ...replaced } = options.commands;
+  const commands = { ...scheduler.commands, ...replaced };
+  checkPatterns(options, uses(commands.query, 'commands.query', 'jobId'));
+  const {
+    jobId,
+    outage,
+    transient,
+    notFound,
+    job: _,
+    header: __,
+    host,
+    ...byState
+  } = patternsOf(options);
   // Without a prototype, so that no word of its is a state.
   const states: StateTable = Object.assign(Object.create(null), scheduler.states, options.states);
-  const rows = job && rowReaders(job);
+  const { job, header } = options.patterns;
+  const rows = job === undefined ? undefined : rowReaders(job, header);
   const aboutOne = stateReader(byState, host);
   return {
     ...scheduler,
     script: options.script ?? scheduler.script,
     jobNameLength: options.jobNameLength ?? scheduler.jobNameLength,
-    commands: { ...scheduler.commands, ...commands },
+    commands,
     patterns: {
       jobId: jobId ?? scheduler.patterns.jobId,
       outage: outage ?? scheduler.patterns.outage,
@@ -240,7 +267,11 @@ export function withOverrides(scheduler: Scheduler, options: BatchOptions): Sche
       notFound: notFound ?? scheduler.patterns.notFound,
     },
     states,
-    ...(rows && { parseQuery: rows.parseQuery, parseFind: rows.parseFind }),
+    ...(rows && {
+      parseQuery: rows.parseQuery,
+      readerKey: `${job}\n${header ?? ''}`,
+    }),
+    ...(rows && hasMarks(job) && { parseFind: rows.parseFind }),
     ...(aboutOne && { parseQuery: aboutOne }),
     accounting:
       accounting === undefined

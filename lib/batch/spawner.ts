@@ -496,7 +496,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     const { gracePeriod, commandTimeout } = this.options;
     const age = Date.now() - job.submittedAt;
     if (this.#absent >= 2 && age > gracePeriod + commandTimeout) {
-      await this.#end(neverAccepted);
+      await this.#end(neverAccepted(this.#submitter));
     }
     return typeof found === 'object' ? found : undefined;
   }

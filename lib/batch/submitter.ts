@@ -1,4 +1,5 @@
 import { throwIfAborted } from '../abort.ts';
+import { CommandError, StartError } from '../errors.ts';
 import { sleep } from '../sleep.ts';
 import type { Doubt, JobClient, Submission } from './client.ts';
 import type { JobSlot, SubmittedJob } from './job.ts';
@@ -23,7 +24,7 @@ export class Submitter {
    *
    * @param tell says what is waited for
    * @throws CommandError, ParseError where there is no job; AbortError where that is not certain:
-   *   the slot then holds it
+   *   the slot then holds it; StartError where nobody can find out
    */
   async submit(
     prepared: PreparedJob,
@@ -44,6 +45,14 @@ export class Submitter {
         return job;
       }
       const { error, doubt } = submission;
+      if (!this.#client.canFind && mayHaveWorked(submission)) {
+        const { jobName } = this.#slot.required;
+        this.#slot.set(undefined);
+        throw new StartError(
+          `${error.message} A job with the name ${jobName} may exist all the same, and there is no command that finds it (commands.find): look for it by hand.`,
+          { cause: error },
+        );
+      }
       if (doubt === 'transient') {
         tell(`Waiting for the batch system: ${error.message}`);
       }
@@ -58,6 +67,11 @@ export class Submitter {
     }
   }
 
+  /** Whether there is a command that looks for a job by its mark. */
+  get canFind(): boolean {
+    return this.#client.canFind;
+  }
+
   /** Looks once for a job that carries our mark. */
   async find(): Promise<SubmittedJob | 'none' | 'unknown'> {
     const { job } = this.#slot;
@@ -69,7 +83,7 @@ export class Submitter {
     if (newest === undefined) {
       return 'none';
     }
-    const submitted = this.#slot.submitted(newest.id, job?.cluster);
+    const submitted = this.#slot.submitted(newest.id, job?.cluster, job?.submittedAt);
     await this.#cancelOthers(submitted, found);
     return submitted;
   }
@@ -129,4 +143,10 @@ export class Submitter {
     }
     return allEnded;
   }
+}
+
+/** Whether the submission did not say itself that there is no job. */
+function mayHaveWorked({ doubt, error }: Extract<Submission, { kind: 'doubtful' }>): boolean {
+  const isCut = error instanceof CommandError && (error.timedOut || error.signal !== null);
+  return doubt === 'unreadable' || isCut;
 }

@@ -10,11 +10,13 @@ import type { Submitter } from './submitter.ts';
 import { findInterval } from './submitter.ts';
 import type { Tracked } from './tracker.ts';
 
-/** The end of a job that there never was. */
-export const neverAccepted = exitOfJob({
-  cause: 'unknown',
-  detail: 'the batch system never accepted it',
-});
+/** The end of a job that there never was, or that nobody can look for. */
+export function neverAccepted({ canFind }: Pick<Submitter, 'canFind'>): ExitStatus {
+  const detail = canFind
+    ? 'the batch system never accepted it'
+    : 'its submission was cut off, and there is no command that looks for it';
+  return exitOfJob({ cause: 'unknown', detail });
+}
 
 /** What `terminate` works with. */
 export interface Termination {
@@ -63,7 +65,7 @@ export async function terminate(termination: Termination): Promise<void> {
       const found = await submitter.find();
       absent = found === 'none' ? absent + 1 : 0;
       if (absent === 2) {
-        await ended(neverAccepted);
+        await ended(neverAccepted(submitter));
         return;
       }
       if (typeof found === 'string') {

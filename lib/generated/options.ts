@@ -266,7 +266,7 @@ export interface BatchOptions extends SpawnerOptions {
      */
     readonly outage?: string;
     /**
-     * On standard error of a submission: the batch system was not there or not able; it is tried again.
+     * On standard error of a submission: the batch system was not there or not able, and has made no job; it is tried again.
      */
     readonly transient?: string;
     /**
@@ -274,11 +274,15 @@ export interface BatchOptions extends SpawnerOptions {
      */
     readonly notFound?: string;
     /**
-     * One line of the output of `query` and `find` that is a job. The groups `id` and `state` are required; `host` (hosts, divided by commas, blanks, + or :), `reason`, `code` (the exit code), `name`, `tag` and `owner` are read where they are there. Lines that do not match are not read.
+     * One line of the output of `query` and `find` that is a job. The groups `id` and `state` are required; `host` (hosts, divided by commas, blanks, + or :), `reason`, `code` (the exit code), `name`, `tag` and `owner` are read where they are there. Where it is all that reads `query`, `host` is required too; where marks are to be found by it, `name` or `tag`. A line that is not blank and that neither this nor `header` matches makes it unknown whether a job that is not listed is there.
      */
     readonly job?: string;
     /**
-     * In the output of a `query` about one job: it is held.
+     * A line of the list that is no job, such as titles and rules between them.
+     */
+    readonly header?: string;
+    /**
+     * In the output of a `query` about one job, that is one with \{\{jobId\}\}: it is held.
      */
     readonly held?: string;
     /**
@@ -577,7 +581,7 @@ export interface GenericOptions extends BatchOptions {
      */
     readonly outage?: string;
     /**
-     * On standard error of a submission: the batch system was not there or not able; it is tried again.
+     * On standard error of a submission: the batch system was not there or not able, and has made no job; it is tried again.
      */
     readonly transient?: string;
     /**
@@ -585,11 +589,15 @@ export interface GenericOptions extends BatchOptions {
      */
     readonly notFound?: string;
     /**
-     * One line of the output of `query` and `find` that is a job. The groups `id` and `state` are required; `host` (hosts, divided by commas, blanks, + or :), `reason`, `code` (the exit code), `name`, `tag` and `owner` are read where they are there. Lines that do not match are not read.
+     * One line of the output of `query` and `find` that is a job. The groups `id` and `state` are required; `host` (hosts, divided by commas, blanks, + or :), `reason`, `code` (the exit code), `name`, `tag` and `owner` are read where they are there. Where it is all that reads `query`, `host` is required too; where marks are to be found by it, `name` or `tag`. A line that is not blank and that neither this nor `header` matches makes it unknown whether a job that is not listed is there.
      */
     readonly job?: string;
     /**
-     * In the output of a `query` about one job: it is held.
+     * A line of the list that is no job, such as titles and rules between them.
+     */
+    readonly header?: string;
+    /**
+     * In the output of a `query` about one job, that is one with \{\{jobId\}\}: it is held.
      */
     readonly held?: string;
     /**
@@ -626,7 +634,7 @@ export interface GenericOptions extends BatchOptions {
    */
   readonly directive: string;
   /**
-   * Who can see the environment that a job was submitted with. `public`: others than its owner and administrators, or nobody knows; then a file carries the server's environment. `private`: the job gets its environment from that of the submission, of which `exportNames` lists the names.
+   * Who can see the environment that a job was submitted with. `public`: others than its owner and administrators, or nobody knows; then a file carries the server's environment. `private`: the job gets its environment from that of the submission, of which `exportNames` lists the names: a word of `commands.submit` passes them on, if the batch system does not by itself take the whole environment.
    *
    * @default `"public"`
    */
@@ -1032,7 +1040,7 @@ export interface SystemdOptions extends SpawnerOptions {
    */
   readonly commandAccount: string | null;
   /**
-   * The directory that holds, while a server runs, the file with its environment, which nobody else can read. It has to be on a file system in memory. Default: /run/hubspawner, or hubspawner in the account's own /run/user directory where `scope` is `user`.
+   * A directory of the hub's own, in which each server has one while it runs, for the file with its environment, which nobody else can read. It has to be on a file system in memory, and to belong to the account that runs the commands: root, or where `scope` is `user` that of the server; it is made, with mode 711, where it is missing. Default: /run/hubspawner, or hubspawner in the account's own /run/user directory where `scope` is `user`.
    */
   readonly runtimeDir?: string;
   /**

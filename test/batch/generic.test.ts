@@ -65,7 +65,11 @@ describe('GenericBatchSpawner', () => {
 
   it('believes the answer to a question about one job that there is none', async () => {
     const commands = { ...options().commands, query: ['mystat', '{{jobId}}'] };
-    const patterns = { jobId: '^(?<id>\\d+)$', running: 'RUN', notFound: 'no such job' };
+    const patterns = {
+      jobId: '^(?<id>\\d+)$',
+      running: 'RUN on (?<host>\\w+)',
+      notFound: 'no such job',
+    };
     const one = (mystat: string | object) =>
       create(mystat, { commands, patterns, gracePeriod: 0 } as Partial<GenericOptions>).spawner;
     expect(await one({ exitCode: 1, stderr: 'no such job 7\n' }).poll()).to.include({
@@ -74,9 +78,84 @@ describe('GenericBatchSpawner', () => {
     expect(await one({ exitCode: 1, stderr: 'no connection\n' }).poll()).to.equal(null);
     expect(await one('RUN on node01\n').poll()).to.equal(null);
     expect(await one('what?\n').poll()).to.equal(null);
+    expect(await one('').poll()).to.equal(null);
   });
 
+  it('does not take an empty answer to a question about one job for its end', async () => {
+    const commands = { ...options().commands, query: ['mystat', '{{jobId}}'] };
+    for (const output of ['', '8 running node01 other\n']) {
+      const { spawner } = create(output, { commands, gracePeriod: 0 } as Partial<GenericOptions>);
+      const warnings: string[] = [];
+      spawner.on('warning', ({ message }) => warnings.push(message));
+      expect(await spawner.poll(), output).to.equal(null);
+      expect(warnings.join(), output).to.include('mystat says nothing of the job 7');
+    }
+  });
+
+  it('asks about all jobs by a query that only looks as if it named one', async () => {
+    const commands = { ...options().commands, query: ['mystat', '--columns=jobId,state'] };
+    const { spawner } = create('7 running node01 ju-1\n', { commands } as Partial<GenericOptions>);
+    expect(await spawner.poll()).to.equal(null);
+    expect(spawner.address).to.include({ host: 'node01' });
+  });
+
+  const { commands, patterns } = options();
+  const job = patterns?.job ?? '';
+  const asking = { ...commands, query: ['mystat', '{{#jobId}}{{.}}{{/jobId}}'] };
+  const ofOne = { jobId: '^(?<id>\\d+)$', notFound: 'none', running: 'R on (?<host>.*)' };
   for (const [what, change, path] of [
+    ['the group of the job id', { patterns: { ...patterns, jobId: '^(\\d+)$' } }, 'patterns.jobId'],
+    [
+      'the id of a row',
+      { patterns: { ...patterns, job: job.replace('id', 'no') } },
+      'patterns.job',
+    ],
+    ['its state', { patterns: { ...patterns, job: job.replace('state', 'no') } }, 'patterns.job'],
+    ['its host', { patterns: { ...patterns, job: job.replace('host', 'no') } }, 'patterns.job'],
+    ['the job to cancel', { commands: { ...commands, cancel: ['mydel'] } }, 'commands.cancel'],
+    [
+      'a row for what it finds',
+      { commands: { ...asking, find: ['f'] }, patterns: ofOne },
+      'patterns.job',
+    ],
+    [
+      'a mark in it',
+      {
+        commands: { ...commands, find: ['f'] },
+        patterns: { ...patterns, job: job.replace('name', 'no') },
+      },
+      'patterns.job',
+    ],
+    [
+      'a row for accounting',
+      { commands: { ...asking, accounting: [['a']] }, patterns: ofOne },
+      'patterns.job',
+    ],
+    [
+      'a row beside the header',
+      { commands: asking, patterns: { ...ofOne, header: '^-' } },
+      'patterns.job',
+    ],
+    [
+      'a word for a job that is gone, where each is asked about',
+      { commands: asking, patterns: { ...ofOne, notFound: undefined } },
+      'patterns.notFound',
+    ],
+    [
+      'a word for one that runs',
+      {
+        commands: asking,
+        patterns: { ...ofOne, running: undefined, pending: 'Q', host: '(?<host>.)' },
+      },
+      'patterns.running',
+    ],
+    [
+      'the host of that',
+      { commands: asking, patterns: { ...ofOne, running: 'R' } },
+      'patterns.host',
+    ],
+    ['a group for it', { commands: asking, patterns: { ...ofOne, host: '.*' } }, 'patterns.host'],
+    ['a question for it', { patterns: { ...patterns, running: 'R' } }, 'patterns.running'],
     ['a command to submit', { commands: { query: ['q'], cancel: ['c'] } }, 'commands.submit'],
     ['a pattern of the job id', { patterns: { job: '(?<id>1)(?<state>2)' } }, 'patterns.jobId'],
     ['a way to read the query', { patterns: { jobId: '(?<id>.*)' } }, 'patterns'],

@@ -2,7 +2,10 @@ import { expect } from 'chai';
 import sinon from 'sinon';
 import type { JobQuery } from '../../lib/batch/monitor.ts';
 import { JobMonitor } from '../../lib/batch/monitor.ts';
+import { withOverrides } from '../../lib/batch/scheduler.ts';
 import { slurm } from '../../lib/batch/slurm.ts';
+import type { SlurmOptions } from '../../lib/generated/options.ts';
+import { checkOptions } from '../../lib/options.ts';
 import type { StubAnswer } from '../../lib/testing/index.ts';
 import { StubRunner } from '../../lib/testing/index.ts';
 
@@ -70,6 +73,22 @@ describe('JobMonitor', () => {
   it('is another where an outage is recognised otherwise', () => {
     const scheduler = { ...slurm, patterns: { ...slurm.patterns, outage: /oops/ } };
     expect(JobMonitor.of(runner, { ...query, scheduler })).not.to.equal(monitor);
+  });
+
+  it('is another where the list is read otherwise', () => {
+    const fitted = (job: string, header = '-') =>
+      JobMonitor.of(runner, {
+        ...query,
+        scheduler: withOverrides(
+          slurm,
+          checkOptions<SlurmOptions>('slurm.json', { patterns: { job, header } }),
+        ),
+      });
+    const one = fitted('^(?<id>1)(?<state>.)(?<host>.)');
+    expect(fitted('^(?<id>1)(?<state>.)(?<host>.)')).to.equal(one);
+    expect(fitted('^(?<id>2)(?<state>.)(?<host>.)')).not.to.equal(one);
+    expect(fitted('^(?<id>1)(?<state>.)(?<host>.)', '=')).not.to.equal(one);
+    expect(one).not.to.equal(monitor);
   });
 
   it('asks nothing while nobody wants to know', async () => {
@@ -171,5 +190,51 @@ describe('JobMonitor', () => {
 
     await clock.tickAsync(1);
     expect(await monitor.look('1')).to.deep.include({ kind: 'listed' });
+  });
+
+  describe('about one job', () => {
+    const about = (jobId: string) => JobMonitor.of(runner, { ...query, jobId });
+
+    it('denies it only where the command says that there is none', async () => {
+      const unclear: readonly StubAnswer[] = [
+        '',
+        listing(['2', 'RUNNING']),
+        { exitCode: 1 },
+        { stdout: 'Invalid job id specified\n' },
+      ];
+      for (const output of unclear) {
+        answer = () => output;
+        expect(await about('1').look('1')).to.deep.include({ kind: 'unknown' });
+      }
+      answer = () => ({ exitCode: 1, stderr: 'Invalid job id specified\n' });
+      expect(await about('1').look('1')).to.deep.include({ kind: 'unlisted', denied: true });
+      answer = () => '';
+      expect(await monitor.look('1')).to.deep.include({ kind: 'unlisted', denied: false });
+    });
+
+    it('asks again after the interval where the answer is about that job alone', async () => {
+      answer = () => listing(['1', 'RUNNING']).concat('\x1e2');
+      const one = about('1');
+      expect(await one.look('1')).to.deep.include({ kind: 'listed' });
+      await clock.tickAsync(2000);
+      await one.look('1');
+      expect(runner.calls).to.have.length(2);
+    });
+
+    it('asks few questions at once, however many jobs there are', async () => {
+      let now = 0;
+      let most = 0;
+      answer = async () => {
+        now += 1;
+        most = Math.max(most, now);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        now -= 1;
+        return listing(['1', 'RUNNING']);
+      };
+      const looks = Promise.all(Array.from({ length: 100 }, () => about('1').look('1')));
+      await clock.tickAsync(1000);
+      expect(await looks).to.have.length(100);
+      expect(most).to.be.within(1, 8);
+    });
   });
 });

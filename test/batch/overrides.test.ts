@@ -73,6 +73,11 @@ describe('A spawner of jobs, fitted to its site by options', () => {
     for (const [options, path] of [
       [{ execHost: { pattern: '(', replacement: 'x' } }, 'execHost.pattern'],
       [{ patterns: { job: '(' } }, 'patterns.job'],
+      [{ patterns: { jobId: '^\\d+$' } }, 'patterns.jobId'],
+      [{ patterns: { job: '^(?<id>.)(?<state>.)' } }, 'patterns.job'],
+      // The list of all jobs is not to be read as if it were about one.
+      [{ patterns: { running: 'RUNNING' } }, 'patterns.running'],
+      [{ patterns: { host: '(?<host>.)' } }, 'patterns.host'],
       [{ commands: { query: ['squeue', '-u', '{{username}}'] } }, 'commands.query[2]'],
       [{ binDir: 'bin' }, 'binDir'],
     ] as const) {

@@ -451,7 +451,10 @@ exit "$status"
       query: ['mystat', '--all'],
       cancel: ['mydel', '{{jobId}}'],
     },
-    patterns: { jobId: '^job (?<id>\\d+)$', job: '^(?<id>\\d+) (?<state>\\S+) (?<name>\\S+)$' },
+    patterns: {
+      jobId: '^job (?<id>\\d+)$',
+      job: '^(?<id>\\d+) (?<state>\\S+) (?<host>\\S+) (?<name>\\S+)$',
+    },
   },
   request: {
     ...{ host: plain, queue: plain, feature: plain, other: notEmpty },
