@@ -1006,11 +1006,11 @@ export interface SystemdOptions extends SpawnerOptions {
    */
   readonly protectSystem?: false | true | 'full' | 'strict';
   /**
-   * How /home, /root and /run/user look: `true` empty and closed, `read-only`, or `tmpfs`, empty but for what is bound into it (ProtectHome). Default: false. systemd 214, `tmpfs` 238.
+   * How /home, /root and /run/user look: `true` empty and closed, `read-only`, or `tmpfs`, empty but for what is bound into it (ProtectHome). Where `scope` is `user`, `read-only` alone. Default: false. systemd 214, `tmpfs` 238.
    */
   readonly protectHome?: false | true | 'read-only' | 'tmpfs';
   /**
-   * Whether the server has a network of its own with nothing but a loopback in it (PrivateNetwork). The hub reaches it all the same, through a socket of systemd's; the server reaches nobody, the hub included.
+   * Whether the server has a network of its own with nothing but a loopback in it (PrivateNetwork). The hub reaches it all the same, through a socket of systemd's; the server reaches nobody, the hub included. Where `scope` is `system`.
    *
    * @default `false`
    */

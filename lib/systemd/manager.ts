@@ -19,7 +19,7 @@ export interface UnitStatus {
 }
 
 /** Properties of a unit by which a start and a poll go. */
-const asked = 'ActiveState,ControlGroup,Description';
+const asked = ['ActiveState', 'ControlGroup', 'Description'] as const;
 
 /** Releases by their runners: a machine has one. */
 const releases = new WeakMap<CommandRunner, Promise<number>>();
@@ -80,7 +80,7 @@ export class Manager {
    * @throws CommandError, ParseError where there is no usable answer
    */
   async show(unit: string): Promise<UnitStatus> {
-    const argv = [...this.command('systemctl'), 'show', `--property=${asked}`, '--', unit];
+    const argv = [...this.command('systemctl'), 'show', `--property=${asked.join()}`, '--', unit];
     const result = await this.run(argv);
     if (result.exitCode !== 0 || result.timedOut) {
       throw failed('systemctl', result, `systemctl does not answer about ${unit}`);
@@ -91,70 +91,104 @@ export class Manager {
         return [name, value.join('=')];
       }),
     );
-    const activeState = values.get('ActiveState');
-    if (activeState === undefined || activeState === '') {
+    const [activeState, controlGroup, description] = asked.map((name) => values.get(name));
+    if (
+      !activeState ||
+      controlGroup === undefined ||
+      description === undefined ||
+      !result.stdout.endsWith('\n')
+    ) {
       throw new ParseError('This is not what systemctl show prints.', result.stdout);
     }
-    return {
-      activeState,
-      controlGroup: values.get('ControlGroup') ?? '',
-      description: values.get('Description') ?? '',
-    };
+    return { activeState, controlGroup, description };
   }
 
   /**
-   * What PID 1 has written of the end of a unit; undefined where it has not. Ends by exit code 0 or
-   * by a stop have but one message.
+   * Whether the systemd of an account has ended, and with it all of its units: after a logout
+   * without lingering. That of the machine is asked, which answers everybody.
    */
-  async endInJournal(unit: string, since: Date): Promise<ServiceEnd | undefined> {
-    const field = this.#options.scope === 'user' ? 'USER_UNIT' : 'UNIT';
-    const argv = [
-      ...this.command('journalctl'),
-      ...['--no-pager', '--quiet', '--output=json', '--lines=20'],
-      ...[`--since=@${Math.floor(since.getTime() / 1000)}`, `${field}=${unit}`],
-    ];
-    try {
-      const { stdout, exitCode } = await this.run(argv);
-      return exitCode === 0 ? endIn(stdout) : undefined;
-    } catch {
-      return undefined;
-    }
+  async isGone(uid: number): Promise<boolean> {
+    const unit = `user@${uid}.service`;
+    const argv = ['systemctl', 'show', '--property=ActiveState', '--', unit];
+    const { stdout, exitCode, timedOut } = await this.run(argv);
+    return exitCode === 0 && !timedOut && /^ActiveState=(?:inactive|failed)\n$/.test(stdout);
+  }
+
+  /**
+   * What PID 1 has written of the end of a unit that was started with that description; undefined
+   * where it has not. An end by exit code 0 and one by a signal that asks for it have the same message.
+   */
+  async endInJournal(
+    unit: string,
+    description: string,
+    since: Date,
+  ): Promise<ServiceEnd | undefined> {
+    // Anybody may write a field UNIT; `_PID` is journald's own word.
+    const which =
+      this.#options.scope === 'user' ? [`USER_UNIT=${unit}`] : ['_PID=1', `UNIT=${unit}`];
+    const entries = await this.#read({ lines: 20, since }, which);
+    return entries && endIn(entries, description);
   }
 
   /** The end of a unit's journal; undefined where it can't be read. */
-  async journal(unit: string, { lines, since }: JournalOptions): Promise<string | undefined> {
+  async journal(unit: string, options: JournalOptions): Promise<string | undefined> {
+    const entries = await this.#read(options, [
+      '--all',
+      '--output-fields=MESSAGE',
+      `--unit=${unit}`,
+    ]);
+    return entries?.map(({ MESSAGE }) => (MESSAGE === undefined ? '' : `${MESSAGE}\n`)).join('');
+  }
+
+  /** Entries of the journal, the oldest first. */
+  async #read(
+    { lines, since }: JournalOptions,
+    which: readonly string[],
+  ): Promise<readonly Fields[] | undefined> {
     const argv = [
       ...this.command('journalctl'),
-      ...['--no-pager', '--quiet', '--output=cat', `--lines=${lines}`],
-      `--since=@${Math.floor(since.getTime() / 1000)}`,
-      `--unit=${unit}`,
+      ...['--no-pager', '--quiet', '--output=json'],
+      // In the other direction systemd 252 gives the first lines since a time, and not the last ones.
+      ...['--reverse', `--lines=${lines}`, `--since=@${since.getTime() / 1000}`],
+      ...which,
     ];
     try {
+      // Else what was written a moment ago may not be there yet. Root alone may ask for it.
+      await this.run(['journalctl', '--sync'], { timeout: syncTimeout });
       const { stdout, exitCode } = await this.run(argv);
-      return exitCode === 0 ? stdout : undefined;
+      return exitCode === 0 ? stdout.split('\n').map(fieldsIn).reverse() : undefined;
     } catch {
       return undefined;
     }
   }
 }
 
+/** In ms: how long the journal may take to write down what it has got. */
+const syncTimeout = 5000;
+
 /** Messages by their ids: systemd.journal-fields(7), and the catalog of systemd. */
+const unitStarting = '7d4958e842da4a758f6c1cdc7b36dcc5';
+const unitStopping = 'de5b426a63be47a7b6ac3eaac82e2f6f';
 const processExited = '98e322203f7a4ed290d09fe03c09fe15';
 const unitFailed = 'd9b373ed55a64feb8242e02dbe79a49c';
 const unitSucceeded = '7ad2d189f7e94e70a38c781354912448';
 
-function endIn(journal: string): ServiceEnd | undefined {
+function endIn(entries: readonly Fields[], description: string): ServiceEnd | undefined {
   let exit = { code: '', status: '' };
   let result: string | undefined;
-  for (const line of journal.split('\n')) {
-    const fields = fieldsIn(line);
-    if (fields['MESSAGE_ID'] === processExited) {
+  let isStopped = false;
+  for (const fields of runOf(entries, description)) {
+    const message = fields['MESSAGE'] ?? '';
+    // What is run after the server has messages of the same kind.
+    if (fields['MESSAGE_ID'] === processExited && !message.includes('Control process')) {
       exit = { code: fields['EXIT_CODE'] ?? '', status: fields['EXIT_STATUS'] ?? '' };
+    } else if (fields['MESSAGE_ID'] === unitStopping) {
+      isStopped = true;
     } else if (fields['MESSAGE_ID'] === unitFailed) {
       result = fields['UNIT_RESULT'];
     } else if (fields['MESSAGE_ID'] === unitSucceeded) {
       result = 'success';
-      exit = { code: 'exited', status: '0' };
+      exit = isStopped ? { code: '', status: '' } : { code: 'exited', status: '0' };
     }
   }
   if (result === undefined) {
@@ -168,16 +202,42 @@ function endIn(journal: string): ServiceEnd | undefined {
   return { result, code: exit.code, status: status.replace(/^SIG/, ''), oomKills: 0 };
 }
 
+/**
+ * What is about the last start with that description: others of the same unit may stand before and
+ * after it. Where the machine does not write descriptions down, it is the last start of all.
+ */
+function runOf(entries: readonly Fields[], description: string): readonly Fields[] {
+  const starts = (fields: Fields) => fields['MESSAGE_ID'] === unitStarting;
+  const begin = entries.findLastIndex((fields) => {
+    const message = fields['MESSAGE'] ?? '';
+    return starts(fields) && (message.includes(description) || !message.includes(' hubspawner:'));
+  });
+  const rest = entries.slice(begin + 1);
+  const next = rest.findIndex(starts);
+  return next === -1 ? rest : rest.slice(0, next);
+}
+
+type Fields = Readonly<Record<string, string | undefined>>;
+
 /** A line of `journalctl -o json`; without fields where it is none. */
-function fieldsIn(line: string): Readonly<Record<string, string | undefined>> {
+function fieldsIn(line: string): Fields {
   try {
     const fields: unknown = JSON.parse(line);
     return Object.fromEntries(
-      Object.entries(Object(fields)).filter(([, value]) => typeof value === 'string'),
-    ) as Record<string, string>;
+      Object.entries(Object(fields)).map(([name, value]) => [name, fieldText(value)]),
+    );
   } catch {
     return {};
   }
+}
+
+/** What is not plain text is there as its bytes. */
+function fieldText(value: unknown): string | undefined {
+  return typeof value === 'string'
+    ? value
+    : Array.isArray(value)
+      ? Buffer.from(value).toString()
+      : undefined;
 }
 
 /** Which lines of a journal are wanted. */

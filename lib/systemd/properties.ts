@@ -3,6 +3,7 @@ import type { SystemdOptions } from '../generated/options.ts';
 import { parseTemplate, renderArguments } from '../template.ts';
 import { bytes } from '../units.ts';
 import type { UnitFacts } from './unit-name.ts';
+import { escapedFacts } from './unit-name.ts';
 
 /** A property of a unit, as systemd-run takes it. */
 export interface Property {
@@ -99,20 +100,20 @@ export function propertiesOf(options: SystemdOptions, facts: UnitFacts): readonl
   );
   add('privateNetwork', 'PrivateNetwork', options.privateNetwork ? 'yes' : undefined, 33);
   if (slice !== undefined) {
-    add('slice', 'Slice', filled(slice, 'slice', facts), 205);
+    add('slice', 'Slice', sliceName(slice, facts), 205);
   }
   for (const [option, name] of [
     ['readonlyPaths', 'ReadOnlyPaths'],
     ['readwritePaths', 'ReadWritePaths'],
   ] as const) {
     for (const [index, path] of options[option].entries()) {
-      add(option, name, quotedPath(filled(path, `${option}[${index}]`, facts)), 231);
+      add(option, name, quotedPath(plainlyFilled(path, `${option}[${index}]`, facts)), 231);
     }
   }
   for (const [name, value] of Object.entries(options.unitExtraProperties)) {
     for (const one of typeof value === 'string' ? [value] : value) {
       const option = `unitExtraProperties.${name}`;
-      add(option, name, filled(one, option, facts), 0);
+      add(option, name, plainlyFilled(one, option, facts), 0);
     }
   }
   return list;
@@ -125,9 +126,29 @@ export function slicePropertiesOf(
 ): readonly string[] {
   return Object.entries(sliceProperties).flatMap(([name, value]) =>
     (typeof value === 'string' ? [value] : value).map(
-      (one) => `${name}=${filled(one, `sliceProperties.${name}`, facts)}`,
+      (one) => `${name}=${plainlyFilled(one, `sliceProperties.${name}`, facts)}`,
     ),
   );
+}
+
+/** The slice of a server. The values are escaped: a `-` would put it inside of another slice. */
+export function sliceName(slice: string, facts: UnitFacts): string {
+  return filled(slice, 'slice', escapedFacts(facts));
+}
+
+/** A template filled in with values that add nothing of their own to a list of systemd's. */
+function plainlyFilled(template: string, option: string, facts: UnitFacts): string {
+  for (const name of parseTemplate(template, option).names) {
+    const value = Object.entries(facts).find(([fact]) => fact === name)?.[1] ?? '';
+    if (/[\s\p{Cc}:%$"'\\/]|\.\.|^\.$/u.test(value)) {
+      throw new OptionsError(
+        option,
+        'a template whose values can be written where it has them',
+        `The template of the option ${option} can't be filled in: {{${name}}} is ${JSON.stringify(value)}; blanks, quotes, .. and any of : % $ \\ / would change what systemd reads.`,
+      );
+    }
+  }
+  return filled(template, option, facts);
 }
 
 /**

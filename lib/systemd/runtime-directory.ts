@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { OptionsError, StartError } from '../errors.ts';
 import { printfText, shellWord } from '../quote.ts';
 import type { ServiceEnd } from './exit.ts';
@@ -7,42 +8,75 @@ import { failed } from './manager.ts';
 /** Another start of the same server is under way: `begin` says so by this exit code. */
 const busy = 75;
 
-/** Takes the directory for one start, until the time in seconds that its second argument gives. */
+/** Somebody else owns the directory, or the one that it is in, and could put there what root runs. */
+const strange = 76;
+
+/**
+ * Takes the directory for one start. Its third argument is the line by which that start is known,
+ * with the time in seconds until which it lasts. A parent that is empty may be removed at any time
+ * by the end of another unit, so that there are two tries.
+ */
 const beginScript = `
 umask 077
-mkdir -p -- "$1" || exit 1
-set -C
-if ! echo "$2" 2>/dev/null >"$1/starting"; then
+make() {
+  { [ -d "$2" ] || (umask 022; mkdir -p -m 711 -- "$2"); } && { [ -d "$1" ] || mkdir -- "$1"; }
+}
+make "$@" 2>/dev/null || make "$@" || exit 1
+[ ! -L "$1" ] && [ -O "$1" ] && [ ! -L "$2" ] && [ -O "$2" ] || exit ${strange}
+new="$1/starting.$$"
+echo "$3" >"$new" || exit 1
+if ! ln -- "$new" "$1/starting" 2>/dev/null; then
   until=
-  read -r until <"$1/starting"
-  if [ "\${until:-0}" -gt "$(date +%s)" ]; then exit ${busy}; fi
-  mv -- "$1/starting" "$1/stale.$$" && rm -f -- "$1/stale.$$" && echo "$2" >"$1/starting" || exit ${busy}
-fi`;
+  read -r until _ 2>/dev/null <"$1/starting"
+  if [ "\${until:-0}" -gt "$(date +%s)" ]; then
+    rm -f -- "$new"
+    exit ${busy}
+  fi
+  mv -f -- "$new" "$1/starting" || exit 1
+fi
+rm -f -- "$new"`;
+
+/** Ends what `beginScript` has begun, unless another start has taken the directory meanwhile. */
+const settleScript = `
+[ "$(cat -- "$1/starting" 2>/dev/null)" = "$3" ] || exit 0
+rm -f -- "$1/starting" || exit 1
+rmdir -- "$1" 2>/dev/null && [ -n "$4" ] && rmdir -- "$2" 2>/dev/null
+exit 0`;
 
 /** The unit's account may read what it runs, and nothing else. */
 const writeScript = `
 umask 077
-chmod 711 -- "$2" "$1" && cd -- "$1" && rm -f exit environment run end || exit 1
-cat >environment && chmod 400 environment && printf %s "$3" >run && chmod 444 run && printf %s "$4" >end`;
+chmod 711 -- "$1" && cd -- "$1" && rm -f exit environment run end || exit 1
+cat >environment && chmod 400 environment && printf %s "$2" >run && chmod 444 run && printf %s "$3" >end`;
 
 /** In bytes: Linux takes no longer string in an environment. */
 const longestVariable = 131_000;
 
 const removeScript = `
-rm -rf -- "$1" && { rmdir -- "$2" 2>/dev/null || true; }`;
+rm -rf -- "$1" || exit 1
+[ -n "$3" ] && rmdir -- "$2" 2>/dev/null
+exit 0`;
 
 /**
  * What is run after the service, as root: keeps how it ended, which a unit that is not loaded any
  * more can't say. On cgroup v1 the kernel's count tells a want of memory from any other SIGKILL.
+ * Until that is written it starts no process: others of the slice may have taken the last task.
  */
 const endScript = (directory: string, removesEnvironment: boolean) => `
 cd ${shellWord(directory)} || exit 0
-v1=$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
-v2=$(sed -n 's/^0:://p' /proc/self/cgroup)
-kills=$(cat "/sys/fs/cgroup/memory\${v1%/.control}/memory.oom_control" \\
-  "/sys/fs/cgroup\${v2%/.control}/memory.events" 2>/dev/null |
-  sed -n 's/^oom_kill //p' | sort -n | tail -n 1)
-echo "$SERVICE_RESULT:$EXIT_CODE:$EXIT_STATUS:\${kills:-0}" >exit.new && mv exit.new exit
+while IFS=: read -r _ controllers group; do
+  case $controllers in
+    memory | memory,* | *,memory | *,memory,*) v1=\${group%/.control} ;;
+    '') v2=\${group%/.control} ;;
+  esac
+done </proc/self/cgroup
+kills=0
+for file in "/sys/fs/cgroup/memory$v1/memory.oom_control" "/sys/fs/cgroup$v2/memory.events"; do
+  [ -r "$file" ] && while read -r name count; do
+    if [ "$name" = oom_kill ] && [ "$count" -gt $kills ]; then kills=$count; fi
+  done <"$file"
+done
+echo "$SERVICE_RESULT:$EXIT_CODE:$EXIT_STATUS:$kills" >exit
 ${removesEnvironment ? 'rm -f environment' : ''}
 `;
 
@@ -73,6 +107,8 @@ export interface ServiceCommand {
 export class RuntimeDirectory {
   readonly #manager: Manager;
   readonly path: string;
+  /** By which its own start is known. */
+  #line = '';
 
   constructor(manager: Manager, path: string) {
     this.#manager = manager;
@@ -96,11 +132,17 @@ export class RuntimeDirectory {
    * Takes it for one start.
    *
    * @param seconds after which the start is over, even if it never says so
-   * @throws StartError where another start has it; CommandError
+   * @throws StartError where another start has it, or another account; CommandError
    */
   async begin(seconds: number): Promise<void> {
-    const until = String(Math.ceil(Date.now() / 1000 + seconds));
-    const result = await this.#sh(beginScript, [this.path, until]);
+    const until = Math.ceil(Date.now() / 1000 + seconds);
+    this.#line = `${until} ${randomBytes(8).toString('hex')}`;
+    const result = await this.#sh(beginScript, [this.path, this.#parent, this.#line]);
+    if (result.exitCode === strange) {
+      throw new StartError(
+        `The directory ${this.path}, or the one that it is in, belongs to another account or is a link: runtimeDir has to be a directory that belongs to the account that runs the commands.`,
+      );
+    }
     if (result.exitCode === busy) {
       throw new StartError('The server is being started already, by another spawner or hub.', {
         retryable: true,
@@ -109,9 +151,14 @@ export class RuntimeDirectory {
     this.#check(result, 'could not be made');
   }
 
-  /** Lets others start. */
+  /**
+   * Lets others start.
+   *
+   * @throws CommandError
+   */
   async settle(): Promise<void> {
-    await this.#manager.run(['rm', '-f', '--', `${this.path}/starting`]);
+    const args = [this.path, this.#parent, this.#line, this.#ownParent];
+    this.#check(await this.#sh(settleScript, args), 'could not be left to others');
   }
 
   /**
@@ -131,7 +178,7 @@ export class RuntimeDirectory {
         `of less than ${longestVariable} bytes in all, where each other byte than a letter counts up to five times`,
       );
     }
-    const args = [this.path, this.#parent, runScript(argv), endScript(this.path, once)];
+    const args = [this.path, runScript(argv), endScript(this.path, once)];
     this.#check(await this.#sh(writeScript, args, text), 'could not be written to');
   }
 
@@ -148,11 +195,17 @@ export class RuntimeDirectory {
 
   /** @throws CommandError */
   async remove(): Promise<void> {
-    this.#check(await this.#sh(removeScript, [this.path, this.#parent]), 'could not be removed');
+    const args = [this.path, this.#parent, this.#ownParent];
+    this.#check(await this.#sh(removeScript, args), 'could not be removed');
   }
 
   get #parent(): string {
     return this.path.slice(0, this.path.lastIndexOf('/'));
+  }
+
+  /** Not empty where the parent is the default one: another is its owner's to keep. */
+  get #ownParent(): string {
+    return /^\/run\/(?:user\/\d+\/)?hubspawner$/.test(this.#parent) ? 'yes' : '';
   }
 
   #sh(script: string, args: readonly string[], input = '') {

@@ -1,5 +1,6 @@
 import { OptionsError, StartError } from '../errors.ts';
 import type { ExitStatus } from '../events.ts';
+import { withoutSecret } from '../runners/log-tail.ts';
 import type { CommandResult } from '../runners/runner.ts';
 import type { CgroupFacts } from './cgroup.ts';
 import { readCgroup } from './cgroup.ts';
@@ -21,6 +22,8 @@ export interface ServicePlan {
   readonly proxyAt: string | undefined;
   /** In ms: how long systemd may take to start it. */
   readonly timeout: number;
+  /** What no error may show. */
+  readonly secret: string | undefined;
 }
 
 /** The unit of one server. */
@@ -47,7 +50,7 @@ export class Service {
    *   property that it does not know
    */
   async start(plan: ServicePlan): Promise<void> {
-    const began = new Date(Date.now() - 1000);
+    const began = new Date();
     const { slice } = plan;
     if (slice !== undefined && slice.properties.length > 0) {
       await this.#setSlice(slice.name, slice.properties);
@@ -64,11 +67,25 @@ export class Service {
     ];
     const result = await this.#manager.run(argv, { timeout: plan.timeout });
     if (result.exitCode !== 0 || result.timedOut) {
+      if (await this.#hasRun(result)) {
+        return;
+      }
       throw await this.#refusal(result, plan, began);
     }
     if (plan.proxyAt !== undefined) {
       await this.#startProxy(plan.proxyAt);
     }
+  }
+
+  /** Whether the start failed since the server ended at once, before systemd had noticed it. */
+  async #hasRun({ stderr, timedOut }: CommandResult): Promise<boolean> {
+    // The stop waits for what is run after the server.
+    if (timedOut || !/^Job for /m.test(stderr) || (await this.stop()) !== undefined) {
+      return false;
+    }
+    const { code, status } = (await this.directory.end()) ?? {};
+    // By 200 and more systemd says what it could not do before: systemd.exec(5).
+    return code !== undefined && !(code === 'exited' && Number(status) >= 200);
   }
 
   /** What systemd says of a unit that it does not start. */
@@ -78,9 +95,13 @@ export class Service {
     began: Date,
   ): Promise<OptionsError | StartError> {
     const { stderr } = result;
-    const [, unknown] =
-      /(?:Unknown assignment: |Cannot set property )([A-Za-z]+)/.exec(stderr) ?? [];
-    const culprit = plan.properties.findLast(({ name }) => name === unknown);
+    const [, name] =
+      /(?:Unknown assignment: |Cannot set property |Failed to parse |Invalid )([A-Z][A-Za-z]+)/.exec(
+        stderr,
+      ) ?? [];
+    const culprit = plan.properties.findLast(
+      (property) => property.name === name || stderr.includes(`'${property.value}'`),
+    );
     if (culprit !== undefined) {
       return new OptionsError(
         culprit.option,
@@ -94,12 +115,17 @@ export class Service {
         { retryable: true },
       );
     }
-    const journal = (await this.journal({ lines: 20, since: began })) ?? '';
-    // What comes after `Failed at step` repeats it in numbers.
-    const [, why] = /^.*\.service: (.*\n.*Failed at step .*)$/m.exec(journal) ?? [];
+    const lines = (await this.journal({ lines: 20, since: began })) ?? '';
+    const journal = withoutSecret(lines, plan.secret);
     const error = failed('systemd-run', result, `systemd did not start ${this.unit}`);
-    const message = why === undefined ? error.message : `${error.message}: ${why}`;
-    return new StartError(message.replaceAll(`\n${this.unit}: `, '; '), {
+    const why = journal
+      .split('\n')
+      .filter((line) => line.startsWith(`${this.unit}: `))
+      .map((line) => line.slice(this.unit.length + 2))
+      .filter(
+        (line) => !/ process exited, |^Failed with result |\/run\/systemd\/transient\//.test(line),
+      );
+    return new StartError([error.message, ...new Set(why)].join('; '), {
       retryable: result.timedOut,
       cause: error,
       ...(journal !== '' && { log: journal }),
@@ -108,7 +134,8 @@ export class Service {
 
   /** A socket of the machine's own, and behind it a service in the network of the server. */
   async #startProxy(listen: string): Promise<void> {
-    const name = this.unit.replace(/\.service$/, '-proxy');
+    // No server has that name: the `-` of a server's name is escaped.
+    const name = this.unit.replace(/\.service$/, '--proxy');
     // In lists of units a backslash takes the next character as it is.
     const server = this.unit.replaceAll('\\', '\\\\');
     const argv = [
@@ -147,9 +174,9 @@ export class Service {
   }
 
   /** Ends it, with time to end by itself. Returns why that failed, if it did. */
-  async stop(timeout: number): Promise<string | undefined> {
+  async stop(timeout?: number): Promise<string | undefined> {
     const argv = [...this.#manager.command('systemctl'), 'stop', '--', this.unit];
-    const result = await this.#manager.run(argv, { timeout });
+    const result = await this.#manager.run(argv, timeout === undefined ? {} : { timeout });
     // A unit that is not loaded has ended.
     return (result.exitCode === 0 && !result.timedOut) || / not loaded/.test(result.stderr)
       ? undefined
@@ -178,10 +205,15 @@ export class Service {
     ]);
   }
 
-  /** How it ended, as far as anybody knows: it was started at that time. */
-  async exit(since: Date): Promise<ExitStatus> {
+  /**
+   * How it ended, as far as anybody knows: it was started with that description, at that time.
+   *
+   * @param isReplaced whether its directory is another unit's by now
+   */
+  async exit(description: string, since: Date, isReplaced = false): Promise<ExitStatus> {
     const end =
-      (await this.directory.end()) ?? (await this.#manager.endInJournal(this.unit, since));
+      (isReplaced ? undefined : await this.directory.end()) ??
+      (await this.#manager.endInJournal(this.unit, description, since));
     return exitOfService(end);
   }
 

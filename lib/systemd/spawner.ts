@@ -14,6 +14,7 @@ import {
 } from '../errors.ts';
 import type { ExitStatus, ServerAddress } from '../events.ts';
 import type { SystemdOptions } from '../generated/options.ts';
+import type { ReservedPort } from '../local/port.ts';
 import { reservePort } from '../local/port.ts';
 import { newMark } from '../mark.ts';
 import { withoutSecret } from '../runners/log-tail.ts';
@@ -26,7 +27,7 @@ import type { StartScope } from '../start.ts';
 import type { Json } from '../state.ts';
 import { Manager } from './manager.ts';
 import type { Property } from './properties.ts';
-import { filled, propertiesOf, slicePropertiesOf } from './properties.ts';
+import { filled, propertiesOf, sliceName, slicePropertiesOf } from './properties.ts';
 import { RuntimeDirectory } from './runtime-directory.ts';
 import type { ServicePlan } from './service.ts';
 import { Service } from './service.ts';
@@ -45,6 +46,13 @@ interface RunningUnit {
   readonly startedAt: number;
 }
 
+/** How a unit has ended. */
+interface UnitEnd {
+  readonly exit: ExitStatus;
+  /** Whether another start has the name now, and with it the directory. */
+  readonly isReplaced: boolean;
+}
+
 /**
  * Runs the server as a transient service of systemd, with the limits and the isolation that its
  * options say. Its output goes to the journal.
@@ -60,8 +68,12 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
   readonly #facts: UnitFacts;
   readonly #properties: readonly Property[];
   #running: RunningUnit | undefined;
+  /** All who see the same end share it: a late removal would take the directory of the next start. */
+  readonly #ends = new WeakMap<RunningUnit, Promise<void>>();
   #port: number | undefined;
   #statusKnown = true;
+  /** In ms of `performance.now()`: lists that are older do not know the unit. */
+  #listedSince = 0;
 
   /** @throws OptionsError if the context or an option is not what it must be */
   constructor(context: SpawnerContext, options: Partial<SystemdOptions> = {}) {
@@ -71,8 +83,25 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     this.#properties = propertiesOf(this.options, this.#facts);
     slicePropertiesOf(this.options, this.#facts);
     this.#accountName();
-    if (this.options.scope === 'user' && this.options.dynamicUsers) {
-      throw new OptionsError('dynamicUsers', "false where scope is 'user'");
+    if (this.options.scope === 'user') {
+      this.#checkUserScope();
+    }
+  }
+
+  /** @throws OptionsError for what the systemd of an account can't do */
+  #checkUserScope(): void {
+    const { dynamicUsers, privateNetwork, protectHome, runtimeDir } = this.options;
+    const refused = [
+      ...(dynamicUsers ? ['dynamicUsers'] : []),
+      ...(privateNetwork ? ['privateNetwork'] : []),
+      // It hides what the unit runs.
+      ...((protectHome === true || protectHome === 'tmpfs') && runtimeDir === undefined
+        ? ['protectHome']
+        : []),
+    ];
+    for (const option of refused) {
+      const others = option === 'protectHome' ? " or 'read-only'" : '';
+      throw new OptionsError(option, `false${others} where scope is 'user'`);
     }
   }
 
@@ -101,7 +130,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
   /** The end of the journal of the unit, by default of this run of it. */
   override async logs({ lines = 100, since }: LogOptions = {}): Promise<string | null> {
     const { service, startedAt = 0 } = this.#running ?? {};
-    const text = await service?.journal({ lines, since: since ?? new Date(startedAt - 1000) });
+    const text = await service?.journal({ lines, since: since ?? new Date(startedAt) });
     return text === undefined ? null : withoutSecret(text, this.apiToken);
   }
 
@@ -110,19 +139,19 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     if (this.exit !== undefined || running === undefined || this.starting) {
       return this.exit ?? null;
     }
-    const exit = await this.#exitOf(running, 0);
-    if (exit !== undefined && this.#running === running && !this.starting) {
-      await this.#end(running, exit);
+    const end = await this.#endOf(running, this.#listedSince);
+    if (end !== undefined && !this.starting) {
+      await this.#end(running, end);
     }
     return this.exit ?? null;
   }
 
   /** See `Spawner`. With `now` all processes get SIGKILL at once, also in a stop that is under way. */
   override stop(how: StopOptions = {}): Promise<void> {
-    const { service } = this.#running ?? {};
-    if (how.now === true && service !== undefined) {
+    const running = this.#running;
+    if (how.now === true && running !== undefined) {
       // What it can't do is done by the stop, with more time.
-      service.kill().catch(() => {});
+      this.#kill(running).catch(() => {});
     }
     return this.runStop(() => this.#terminate());
   }
@@ -154,8 +183,13 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     if (typeof unit !== 'string' || !/^[\w:.\\@-]+\.service$/.test(unit) || unit.startsWith('-')) {
       throw new StateError('The unit of the saved state is not the name of a service.');
     }
-    if (typeof directory !== 'string' || !/^\/.+\/[^/]+$/.test(directory)) {
-      throw new StateError('The directory of the saved state is not an absolute path.');
+    // It is removed by root.
+    if (
+      typeof directory !== 'string' ||
+      !/^\/[^/]/.test(directory) ||
+      !directory.endsWith(`/${directoryName(unit)}`)
+    ) {
+      throw new StateError('The directory of the saved state is not one of its unit.');
     }
     if (typeof description !== 'string' || description === '') {
       throw new StateError('The saved state does not say how its unit is described.');
@@ -177,21 +211,24 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     this.#running = undefined;
     this.#port = undefined;
     this.#statusKnown = true;
+    this.#listedSince = 0;
   }
 
   async #launch(start: StartScope): Promise<ServerAddress> {
     const { startTimeout, httpTimeout, scope } = this.options;
-    const { entry, service, uid } = await start.step('launch', startTimeout, (signal) =>
+    const { entry, service, uid, release } = await start.step('launch', startTimeout, (signal) =>
       unlessAborted(signal, () => this.#prepare()),
     );
     await service.directory.begin((startTimeout + httpTimeout) / 1000);
+    let isFree = false;
     let launched = false;
     try {
-      const { port, release } = await reservePort(this.options.ip, this.options.port);
+      const found = await this.#leftover(service);
+      isFree = true;
+      const reserved = found ?? (await reservePort(this.options.ip, this.options.port));
       try {
-        const found = await this.#leftover(service);
-        this.#port = found?.port ?? port;
-        const description = found?.description ?? this.#newDescription(port);
+        this.#port = reserved.port;
+        const description = found?.description ?? this.#newDescription(reserved.port);
         const running = { service, description, uid, startedAt: Date.now() };
         this.#running = running;
         this.stateChanged();
@@ -199,20 +236,37 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
         if (found === undefined) {
           start.report(20, `Starting the unit ${service.unit}`);
           await start.step('launch', startTimeout, async () =>
-            service.start(this.#plan(service, description, entry)),
+            service.start(this.#plan(service, description, entry, release)),
           );
         }
         launched = true;
+        this.#listedSince = performance.now();
         this.log('server of %s: %s unit %s', this.context.user.name, scope, service.unit);
         return await this.#untilReady(start, running);
       } finally {
-        release();
+        reserved.release();
       }
     } catch (error) {
-      await this.#endFailed(error, service, launched);
+      // Else the directory may be that of a unit that lives.
+      if (isFree) {
+        await this.#endFailed(error, service, launched);
+      }
       throw error;
     } finally {
-      await service.directory.settle();
+      await this.#settle(service);
+    }
+  }
+
+  /** What fails here is not the start: others wait until the time of this one is over. */
+  async #settle({ directory }: Service): Promise<void> {
+    try {
+      await directory.settle();
+    } catch (cause) {
+      this.announce('warning', {
+        code: 'command-failed',
+        message: `Until its time is over nobody else can start this server: ${messageOf(cause)}`,
+        cause,
+      });
     }
   }
 
@@ -227,7 +281,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     return this.waitUntilReady(start, address, async (signal) => {
       for (let since = performance.now(); ; since = performance.now()) {
         throwIfAborted(signal);
-        const exit = await unlessAborted(signal, () => this.#exitOf(running, since));
+        const { exit } = (await unlessAborted(signal, () => this.#endOf(running, since))) ?? {};
         if (exit !== undefined) {
           const log = await this.logs({ lines: 20 });
           throw new StartError(
@@ -249,13 +303,21 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
           env: commandEnvironment(),
           timeout: commandTimeout,
         });
+    if (entry?.uid === 0 && this.options.usernameTemplate !== entry.name) {
+      throw new StartError(
+        `A server of the account ${entry.name} could do everything on this machine. If that is what you want, set usernameTemplate to '${entry.name}', without {{ }}.`,
+      );
+    }
     const uid = scope === 'user' ? entry?.uid : undefined;
     const manager = this.#manager(uid);
-    await this.#checkRelease(manager);
+    const release = await this.#checkRelease(manager);
+    if (uid !== undefined) {
+      await this.#checkUserManager(manager);
+    }
     const parent =
       runtimeDir ?? (uid === undefined ? '/run/hubspawner' : `/run/user/${uid}/hubspawner`);
     const directory = new RuntimeDirectory(manager, `${parent}/${directoryName(this.#unit)}`);
-    return { entry, uid, service: new Service(manager, this.#unit, directory) };
+    return { entry, uid, release, service: new Service(manager, this.#unit, directory) };
   }
 
   #manager(uid: number | undefined): Manager {
@@ -275,8 +337,21 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     });
   }
 
+  /** @throws StartError where the systemd of the account does not run */
+  async #checkUserManager(manager: Manager): Promise<void> {
+    const argv = [...manager.command('systemctl'), 'show', '--property=Version'];
+    const { exitCode, stderr } = await manager.run(argv);
+    if (exitCode !== 0 && /Failed to connect to bus/.test(stderr)) {
+      const account = this.#accountName();
+      throw new StartError(
+        `The systemd of the account '${account}' does not run (${stderr.trim()}). It has to run without a login: loginctl enable-linger ${account}`,
+        { retryable: true },
+      );
+    }
+  }
+
   /** @throws OptionsError for an option that this release of systemd does not have */
-  async #checkRelease(manager: Manager): Promise<void> {
+  async #checkRelease(manager: Manager): Promise<number> {
     const release = await manager.release();
     const needed = [
       { option: 'SystemdSpawner', name: 'type exec of services', since: 240 },
@@ -294,17 +369,24 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
         `The option ${option} needs systemd ${since} or later (${name}); this machine has ${release}.`,
       );
     }
+    return release;
   }
 
   /** What is there of a unit of the same name: taken over, or ended. */
-  async #leftover(service: Service): Promise<{ port: number; description: string } | undefined> {
+  async #leftover(service: Service): Promise<AdoptedUnit | undefined> {
     const { activeState, description } = await service.status();
     if (activeState === 'inactive') {
       return undefined;
     }
+    const [, hub] = /^hubspawner:([0-9a-f]+):/.exec(description) ?? [];
+    if (activeState !== 'failed' && hub !== undefined && hub !== hubOf(this.#newDescription(0))) {
+      throw new StartError(
+        `The unit ${service.unit} is a server of another hub, or of this one when its apiUrl was another: give each hub an unitNameTemplate of its own, or stop the unit.`,
+      );
+    }
     const [, port] = /^hubspawner:\S+ port (\d+)$/.exec(description) ?? [];
     if (this.options.existingUnit === 'adopt' && activeState === 'active' && port !== undefined) {
-      return { port: Number(port), description };
+      return { port: Number(port), description, release: () => {} };
     }
     this.log('the unit %s is there already, and is replaced', service.unit);
     const problem = await service.stop(this.options.stopTimeout + this.options.commandTimeout);
@@ -321,7 +403,12 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     return `${newMark(this.context, 90).tag} port ${port}`;
   }
 
-  #plan(service: Service, description: string, entry: PasswdEntry | undefined): ServicePlan {
+  #plan(
+    service: Service,
+    description: string,
+    entry: PasswdEntry | undefined,
+    release: number,
+  ): ServicePlan {
     const { cmd, args, ip, slice, stopTimeout, restart, startTimeout, privateNetwork } =
       this.options;
     const { directory } = service;
@@ -331,8 +418,19 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
       // As root, whatever the account and the isolation of the service.
       ...(this.options.scope === 'system' ? ([['PermissionsStartOnly', 'yes']] as const) : []),
       ['KillMode', 'mixed'],
+      // Else the processes of a server get their shares one by one, and who starts more gets more.
+      ['CPUWeight', '100'],
+      // Else the whole server ends when the kernel kills one notebook of it for want of memory.
+      ...(release >= 243 ? ([['OOMPolicy', 'continue']] as const) : []),
       ['TimeoutStopSec', `${stopTimeout}ms`],
       ['WorkingDirectory', this.#workingDirectory(entry)],
+      ...(this.#isIsolatedUser
+        ? ([
+            // The systemd of an account ignores, without a word, what it has no right to do outside.
+            ['PrivateUsers', 'yes'],
+            ['ReadWritePaths', directory.path],
+          ] as const)
+        : []),
       ...(entry === undefined
         ? ([
             ['DynamicUser', 'yes'],
@@ -357,12 +455,21 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
         slice === undefined
           ? undefined
           : {
-              name: filled(slice, 'slice', this.#facts),
+              name: sliceName(slice, this.#facts),
               properties: slicePropertiesOf(this.options, this.#facts),
             },
       proxyAt: privateNetwork ? `${reachable[ip] ?? ip}:${this.#port}` : undefined,
       timeout: startTimeout,
+      secret: this.apiToken,
     };
+  }
+
+  /** Whether the systemd of an account is asked for what takes a namespace. */
+  get #isIsolatedUser(): boolean {
+    return (
+      this.options.scope === 'user' &&
+      this.#properties.some(({ name, value }) => namespaced.test(name) && value !== 'no')
+    );
   }
 
   #workingDirectory(entry: PasswdEntry | undefined): string {
@@ -406,16 +513,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
   /** A limit that was accepted, and that nothing enforces, is no limit. */
   async #checkLimits(service: Service): Promise<void> {
     const asked = limits.filter(([option]) => this.options[option] !== undefined);
-    const facts = asked.length > 0 ? await service.cgroup() : undefined;
-    if (facts === undefined) {
-      return;
-    }
-    const unenforced = asked.filter(([, fact]) => facts[fact] === null);
-    // A unit that has ended meanwhile has no control group.
-    if (unenforced.length > 0 && (await service.status()).activeState !== 'active') {
-      return;
-    }
-    for (const [option] of unenforced) {
+    for (const [option] of asked.length > 0 ? await this.#unenforced(service, asked) : []) {
       this.announce('warning', {
         code: 'limit-not-enforced',
         message: `The option ${option} was set for ${service.unit}, but the kernel does not enforce it: its control group has no such limit.`,
@@ -423,11 +521,29 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     }
   }
 
+  async #unenforced(
+    service: Service,
+    asked: readonly (typeof limits)[number][],
+  ): Promise<readonly (typeof limits)[number][]> {
+    try {
+      const facts = await service.cgroup();
+      const unenforced = asked.filter(([, fact]) => facts?.[fact] === null);
+      // A unit that has ended meanwhile has no control group.
+      return unenforced.length > 0 && (await service.status()).activeState === 'active'
+        ? unenforced
+        : [];
+    } catch (error) {
+      // No answer is no reason to end a server.
+      if (error instanceof SpawnerError) {
+        return [];
+      }
+      throw error;
+    }
+  }
+
   /** How the unit has ended; undefined while it lives, and while nothing says that it has ended. */
-  async #exitOf(
-    { service, description, uid, startedAt }: RunningUnit,
-    since: number,
-  ): Promise<ExitStatus | undefined> {
+  async #endOf(running: RunningUnit, since: number): Promise<UnitEnd | undefined> {
+    const { service, description, uid, startedAt } = running;
     const manager = this.#manager(uid);
     const sighting = await JobMonitor.of(this.runner, {
       scheduler: { name: 'systemd', parseQuery: parseUnits, patterns: noPatterns, states },
@@ -435,6 +551,9 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
       options: manager.runOptions,
       interval: this.options.queryInterval,
     }).look(service.unit, since);
+    if (sighting.kind === 'unknown' && (await this.#isManagerGone(uid))) {
+      return { exit: await service.exit(description, new Date(startedAt)), isReplaced: false };
+    }
     this.#tellWhetherKnown(sighting.kind === 'unknown' ? sighting.problem : undefined, service);
     if (sighting.kind === 'unknown') {
       return undefined;
@@ -447,14 +566,42 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
       return undefined;
     }
     // The list says that something has changed; the unit itself says what.
+    return this.#endNow(running);
+  }
+
+  /** The same, asked of the unit alone. */
+  async #endNow({
+    service,
+    description,
+    uid,
+    startedAt,
+  }: RunningUnit): Promise<UnitEnd | undefined> {
     try {
       const { activeState, description: now } = await service.status();
-      const isOver = activeState === 'inactive' || activeState === 'failed' || now !== description;
-      return isOver ? await service.exit(new Date(startedAt - 1000)) : undefined;
+      const isReplaced = activeState !== 'inactive' && now !== description;
+      const isOver = activeState === 'inactive' || activeState === 'failed' || isReplaced;
+      return isOver
+        ? { exit: await service.exit(description, new Date(startedAt), isReplaced), isReplaced }
+        : undefined;
     } catch (error) {
       if (error instanceof SpawnerError) {
+        if (await this.#isManagerGone(uid)) {
+          return { exit: await service.exit(description, new Date(startedAt)), isReplaced: false };
+        }
         this.#tellWhetherKnown(error.message, service);
         return undefined;
+      }
+      throw error;
+    }
+  }
+
+  /** Whether the systemd that ran the unit has ended: it never answers again. */
+  async #isManagerGone(uid: number | undefined): Promise<boolean> {
+    try {
+      return uid !== undefined && (await this.#manager(uid).isGone(uid));
+    } catch (error) {
+      if (error instanceof SpawnerError) {
+        return false;
       }
       throw error;
     }
@@ -482,29 +629,80 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     if (running === undefined) {
       return;
     }
-    const { service } = running;
-    const problem = await service.stop(this.options.stopTimeout + this.options.commandTimeout);
-    const exit = problem === undefined ? await this.#exitOf(running, performance.now()) : undefined;
-    if (exit === undefined) {
+    const { service, uid } = running;
+    const problem = await this.#stopUnit(running);
+    const end =
+      problem === undefined || (await this.#isManagerGone(uid))
+        ? await this.#endNow(running)
+        : undefined;
+    if (end === undefined) {
       throw new StopError(
         `The unit ${service.unit} could not be ended: ${problem ?? 'systemd still lists it, or does not say'}. Stop it again later.`,
         { retryable: true },
       );
     }
-    await this.#end(running, { ...exit, cause: 'cancelled', message: 'The server was stopped.' });
+    const { exit, isReplaced } = end;
+    const stopped = { ...exit, cause: 'cancelled' as const, message: 'The server was stopped.' };
+    await this.#end(running, isReplaced ? end : { exit: stopped, isReplaced });
   }
 
-  async #end({ service }: RunningUnit, exit: ExitStatus): Promise<void> {
+  /** Whether the unit is that of another start by now, which is none of ours to end. */
+  async #isReplaced({ service, description }: RunningUnit): Promise<boolean> {
+    const { activeState, description: now } = await service.status();
+    return activeState !== 'inactive' && now !== description;
+  }
+
+  /** Returns why the unit may still run, if it may. */
+  async #stopUnit(running: RunningUnit): Promise<string | undefined> {
+    const timeout = this.options.stopTimeout + this.options.commandTimeout;
     try {
-      await service.directory.remove();
+      const { activeState, description } = await running.service.status();
+      // One that is not there needs no stop, which a rule of polkit may refuse.
+      return activeState === 'inactive' || description !== running.description
+        ? undefined
+        : await running.service.stop(timeout);
+    } catch (error) {
+      if (error instanceof SpawnerError) {
+        return error.message;
+      }
+      throw error;
+    }
+  }
+
+  async #kill(running: RunningUnit): Promise<void> {
+    if (!(await this.#isReplaced(running))) {
+      await running.service.kill();
+    }
+  }
+
+  #end(running: RunningUnit, end: UnitEnd): Promise<void> {
+    let shared = this.#ends.get(running);
+    if (shared === undefined) {
+      shared = this.#endOnce(running, end);
+      this.#ends.set(running, shared);
+    }
+    return shared;
+  }
+
+  async #endOnce(running: RunningUnit, { exit, isReplaced }: UnitEnd): Promise<void> {
+    if (this.#running !== running) {
+      return;
+    }
+    const { directory, unit } = running.service;
+    try {
+      if (!isReplaced) {
+        await directory.remove();
+      }
     } catch (cause) {
       this.announce('warning', {
         code: 'command-failed',
-        message: `The directory of ${service.unit} is left: ${messageOf(cause)}`,
+        message: `The directory of ${unit} is left: ${messageOf(cause)}`,
         cause,
       });
     }
-    await this.ended(exit);
+    if (this.#running === running) {
+      await this.ended(exit);
+    }
   }
 
   /** Leaves nothing of a unit whose start has failed. */
@@ -515,7 +713,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
         await service.directory.remove();
         return;
       }
-      const problem = await service.stop(this.options.stopTimeout + this.options.commandTimeout);
+      const problem = await this.#stopUnit(running);
       if (problem !== undefined) {
         throw new StopError(problem);
       }
@@ -527,11 +725,14 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
       }
       const failed = error instanceof StartError ? error.exit : undefined;
       const exit = failed ?? {
-        ...(await service.exit(new Date(running.startedAt - 1000))),
+        ...(await service.exit(running.description, new Date(running.startedAt))),
         cause: 'cancelled' as const,
       };
-      await service.reset();
-      await this.#end(running, exit);
+      const isReplaced = await this.#isReplaced(running);
+      if (!isReplaced) {
+        await service.reset();
+      }
+      await this.#end(running, { exit, isReplaced });
     } catch (cause) {
       this.announce('warning', {
         code: 'command-failed',
@@ -541,6 +742,19 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     }
   }
 }
+
+/** A unit that is taken over. */
+interface AdoptedUnit extends ReservedPort {
+  readonly description: string;
+}
+
+/** Of a description: which hub has started the unit. */
+function hubOf(description: string): string | undefined {
+  return description.split(':')[1];
+}
+
+/** Properties by which a unit sees other files and devices than its machine has. */
+const namespaced = /^(?:Private|Protect|ReadOnly|ReadWrite|Inaccessible|Bind|TemporaryFileSystem)/;
 
 /** Options, and what the kernel says of them. */
 const limits = [

@@ -16,8 +16,11 @@ export function unitFacts({ user, serverName = '' }: SpawnerContext, account: st
   return { username: user.name, userid: user.id ?? '', servername: serverName, account };
 }
 
-/** The most characters of a name: 255 with `.service`, and with what a socket's is given in front. */
-const longest = 200;
+/**
+ * The most characters of a name: with `.service` and what systemd puts around it, it becomes that of
+ * a directory in /tmp, of which 255 bytes are allowed (PrivateTmp).
+ */
+const longest = 180;
 
 /**
  * The name of the unit of a server, with `.service`. Names of people and servers are escaped in it,
@@ -47,10 +50,8 @@ export function unitName(template: string, facts: UnitFacts): string {
 
 function fullName(template: string, facts: UnitFacts): string {
   const parsed = parseTemplate(template, 'unitNameTemplate');
-  const escaped = Object.fromEntries(
-    Object.entries(facts).map(([name, value]) => [name, escapeUnitName(value)]),
-  );
-  const [name = ''] = renderArguments([parsed], escaped);
+  const escaped = escapedFacts(facts);
+  const [name = ''] = renderArguments([parsed], { ...escaped });
   if (!/^[A-Za-z0-9:_.\\@-]+$/.test(name) || name.startsWith('.')) {
     throw new OptionsError(
       'unitNameTemplate',
@@ -58,7 +59,17 @@ function fullName(template: string, facts: UnitFacts): string {
     );
   }
   const named = facts.servername !== '' && !parsed.names.has('servername');
-  return named ? `${name}-${escaped['servername']}` : name;
+  return named ? `${name}-${escaped.servername}` : name;
+}
+
+/** The values as they may stand in the name of a unit. */
+export function escapedFacts({ username, userid, servername, account }: UnitFacts): UnitFacts {
+  return {
+    username: escapeUnitName(username),
+    userid: escapeUnitName(userid),
+    servername: escapeUnitName(servername),
+    account: escapeUnitName(account),
+  };
 }
 
 /**
@@ -78,12 +89,15 @@ export function escapeUnitName(text: string): string {
 
 /**
  * A unit name as the name of a directory that every release of systemd takes as it is: other
- * characters than letters, digits, `_`, `.` and `-` make it end in a hash.
+ * characters than letters, digits, `_`, `.` and `-` make it end in a hash, as does a name that looks
+ * like one that does.
  */
 export function directoryName(unit: string): string {
   const name = unit.replace(/\.service$/, '');
   const plain = name.replace(/[^A-Za-z0-9_.-]/g, '_');
-  return plain === name ? name : `${plain.slice(0, 100)}-${hash(name).slice(0, 16)}`;
+  return plain === name && !/-[0-9a-f]{16}$/.test(name)
+    ? name
+    : `${plain.slice(0, 100)}-${hash(name).slice(0, 16)}`;
 }
 
 /** The units of all servers of a template, as a pattern for systemctl. */

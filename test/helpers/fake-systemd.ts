@@ -25,7 +25,7 @@ const fails = (stderr: string, exitCode = 1): Partial<CommandResult> => ({
 
 /** Properties that it takes; what they ask for is not done, but for the environment and the end. */
 const properties =
-  /^(?:EnvironmentFile|ExecStopPost|PermissionsStartOnly|KillMode|TimeoutStopSec|WorkingDirectory|DynamicUser|StateDirectory|User|Slice|Memory(?:Max|High|Low|SwapMax)|CPU(?:Quota|Weight)|TasksMax|RuntimeMaxSec|Restart\w*|(?:Private|Protect|Restrict|ReadOnly|ReadWrite|Limit)\w+|NoNewPrivileges|CapabilityBoundingSet|AmbientCapabilities|LockPersonality|RemoveIPC|Type)$/;
+  /^(?:EnvironmentFile|ExecStopPost|PermissionsStartOnly|KillMode|OOMPolicy|TimeoutStopSec|WorkingDirectory|DynamicUser|StateDirectory|User|Slice|Memory(?:Max|High|Low|SwapMax)|CPU(?:Quota|Weight)|TasksMax|RuntimeMaxSec|Restart\w*|(?:Private|Protect|Restrict|ReadOnly|ReadWrite|Limit)\w+|NoNewPrivileges|CapabilityBoundingSet|AmbientCapabilities|LockPersonality|RemoveIPC|Type)$/;
 
 /**
  * systemctl, systemd-run and journalctl of systemd 252, with services that run as processes of this
@@ -84,7 +84,8 @@ export class FakeSystemd {
       case 'systemd-run':
         return this.#run(own);
       case 'systemctl':
-        if (this.outage === 'refused') return fails('Failed to connect to bus: Connection refused');
+        if (this.outage === 'refused' && own[0] !== '--version')
+          return fails('Failed to connect to bus: Connection refused');
         if (this.outage === 'hung') {
           await sleep(options.timeout ?? 60_000);
           return { timedOut: true };

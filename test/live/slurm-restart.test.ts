@@ -123,6 +123,7 @@ describe('SlurmSpawner: after a hub has died', () => {
     await takeOver(heir, () => state);
     assert.isNull(await heir.poll(), 'it may have been made a moment ago');
     heir.loadState({ ...state, submittedAt: new Date(Date.now() - 600_000).toISOString() });
+    assert.isNull(await heir.poll(), 'one answer is not enough');
     assert.equal((await heir.poll())?.cause, 'unknown');
     heir.loadState(newest());
     assert.isTrue((await hub().jobsOf(heir)).some(isAlive), 'another job was cancelled');

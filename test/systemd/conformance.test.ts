@@ -20,7 +20,7 @@ describe('SystemdSpawner with services that run', () => {
   });
   after(async () => {
     await systemd.close();
-    expect(readdirSync(home)).to.deep.equal([]);
+    expect(readdirSync(join(home, 'run'))).to.deep.equal([]);
     rmSync(home, { recursive: true });
   });
 

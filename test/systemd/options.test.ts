@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { OptionsError } from '../../lib/errors.ts';
 import type { SystemdOptions } from '../../lib/generated/options.ts';
 import { checkOptions } from '../../lib/options.ts';
-import { propertiesOf, slicePropertiesOf } from '../../lib/systemd/properties.ts';
+import { propertiesOf, sliceName, slicePropertiesOf } from '../../lib/systemd/properties.ts';
 import { SystemdSpawner } from '../../lib/systemd/spawner.ts';
 
 const facts = { username: 'Alice', userid: '7', servername: 'lab', account: 'alice' };
@@ -37,6 +37,7 @@ describe('The properties of a unit', () => {
     [{ protectHome: 'tmpfs' }, 'ProtectHome=tmpfs'],
     [{ privateNetwork: true }, 'PrivateNetwork=yes'],
     [{ slice: 'jupyter-{{account}}.slice' }, 'Slice=jupyter-alice.slice'],
+    [{ slice: 'jupyter-{{username}}.slice' }, 'Slice=jupyter-Alice.slice'],
     [{ readonlyPaths: ['/'] }, 'ReadOnlyPaths=/'],
     [{ readwritePaths: ['/home/{{account}}'] }, 'ReadWritePaths=/home/alice'],
     [{ readwritePaths: ['/a b/"c"'] }, 'ReadWritePaths="/a b/\\"c\\""'],
@@ -73,7 +74,47 @@ describe('The properties of a unit', () => {
     ]);
   });
 
+  it('have a slice that is inside of no other account', () => {
+    const { slice } = { slice: 'jupyter-{{account}}.slice' };
+    expect(sliceName(slice, { ...facts, account: 'a-b' })).to.equal('jupyter-a\\x2db.slice');
+  });
+
+  for (const servername of [
+    'x /root',
+    'x:/root',
+    '..',
+    '.',
+    'a/b',
+    '%h',
+    'a"',
+    "a'",
+    'a\\',
+    '$A',
+  ]) {
+    it(`take no server name such as ${servername}`, () => {
+      for (const options of [
+        { unitExtraProperties: { BindPaths: '/srv/{{servername}}' } },
+        { sliceProperties: { MemoryMax: '{{servername}}' } },
+        { readonlyPaths: ['/srv/{{servername}}'] },
+        { readwritePaths: ['/srv/{{servername}}'] },
+      ]) {
+        const checked = checkOptions<SystemdOptions>('systemd.json', options);
+        const named = { ...facts, servername };
+        expect(() => [propertiesOf(checked, named), slicePropertiesOf(checked, named)]).to.throw(
+          OptionsError,
+          /{{servername}} is/,
+        );
+      }
+      expect(() =>
+        propertiesOf(checkOptions('systemd.json', {}), { ...facts, servername }),
+      ).not.to.throw();
+    });
+  }
+
   for (const [options, path] of [
+    ...['/run/a b', '/run/%h', '/run/$a', '/run/"a"', "/run/'a'", '/run/a\\b', '/'].map(
+      (runtimeDir) => [{ runtimeDir }, 'runtimeDir'] as const,
+    ),
     [{ readonlyPaths: ['{{nobody}}'] }, 'readonlyPaths[0]'],
     [{ unitExtraProperties: { 'Bad Name': 'x' } }, 'unitExtraProperties.Bad Name'],
     [{ unitExtraProperties: { LimitNOFILE: 7 } }, 'unitExtraProperties.LimitNOFILE'],

@@ -2,7 +2,35 @@ import { expect } from 'chai';
 import { ParseError } from '../../lib/errors.ts';
 import { readCgroup } from '../../lib/systemd/cgroup.ts';
 import { exitOfService } from '../../lib/systemd/exit.ts';
+import { Manager } from '../../lib/systemd/manager.ts';
 import { parseUnits, states } from '../../lib/systemd/units.ts';
+import { StubRunner } from '../../lib/testing/index.ts';
+import { rejected } from '../helpers/errors.ts';
+
+describe('What systemctl show says', () => {
+  const whole = 'ControlGroup=/a.slice/b.service\nDescription=a = b\nActiveState=active\n';
+  const show = (stdout: string) =>
+    new Manager(new StubRunner({ systemctl: stdout }), { scope: 'system', run: {} }).show(
+      'b.service',
+    );
+
+  it('is read, in any order', async () => {
+    const status = {
+      activeState: 'active',
+      controlGroup: '/a.slice/b.service',
+      description: 'a = b',
+    };
+    expect(await show(whole)).to.deep.equal(status);
+    const reversed = whole.trimEnd().split('\n').reverse().join('\n');
+    expect(await show(`${reversed}\n`)).to.deep.equal(status);
+  });
+
+  it('is no answer where it is cut off', async () => {
+    for (let length = 0; length < whole.length; length += 1) {
+      await rejected(ParseError, show(whole.slice(0, length)));
+    }
+  });
+});
 
 describe('The list of units', () => {
   it('gives names, states and descriptions', () => {
@@ -103,11 +131,15 @@ describe('The kernel about a control group', () => {
     );
 
   it('is read with cgroup v2', async () => {
-    const at = '/sys/fs/cgroup//system.slice/a.service';
+    const at = '/sys/fs/cgroup//system.slice/a:b.service';
     expect(
       await read([
         `${at}/memory.current:9785344`,
         `${at}/memory.max:209715200`,
+        `${at}/memory.high:max`,
+        `${at}/memory.low:4096`,
+        `${at}/memory.swap.max:0`,
+        `${at}/cpu.weight:50`,
         `${at}/cpu.stat:usage_usec 1500000`,
         `${at}/cpu.stat:user_usec 1`,
         `${at}/cpu.max:50000 100000`,
@@ -116,6 +148,7 @@ describe('The kernel about a control group', () => {
       ]),
     ).to.deep.equal({
       ...{ memory: 9_785_344, memoryMax: 209_715_200, cpu: 1.5, cpuMax: 0.5 },
+      ...{ memoryHigh: null, memoryLow: 4096, swapMax: 0, cpuWeight: 50 },
       ...{ tasks: 3, tasksMax: null },
     });
   });
@@ -129,15 +162,19 @@ describe('The kernel about a control group', () => {
         `${at('cpu,cpuacct')}/cpuacct.usage:2500000000`,
         `${at('cpu,cpuacct')}/cpu.cfs_quota_us:-1`,
         `${at('cpu,cpuacct')}/cpu.cfs_period_us:100000`,
+        `${at('cpu,cpuacct')}/cpu.shares:512`,
         `${at('pids')}/pids.current:1`,
         `${at('pids')}/pids.max:100`,
       ]),
     ).to.deep.equal({
       ...{ memory: 4096, memoryMax: null, cpu: 2.5, cpuMax: null, tasks: 1, tasksMax: 100 },
+      ...{ memoryHigh: null, memoryLow: null, swapMax: null, cpuWeight: 50 },
     });
   });
 
   it('says nothing where nothing is there', async () => {
-    expect(Object.values(await read([]))).to.deep.equal([null, null, null, null, null, null]);
+    const facts = Object.values(await read([]));
+    expect(facts).to.have.length(10);
+    expect(new Set(facts)).to.deep.equal(new Set([null]));
   });
 });

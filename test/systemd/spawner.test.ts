@@ -1,11 +1,21 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import type { SpawnerContext } from '../../lib/context.ts';
-import { OptionsError, StartError, StateError, StopError } from '../../lib/errors.ts';
+import { CommandError, OptionsError, StartError, StateError, StopError } from '../../lib/errors.ts';
 import type { SystemdOptions } from '../../lib/generated/options.ts';
+import type { CommandResult } from '../../lib/runners/runner.ts';
 import { SystemdSpawner } from '../../lib/systemd/spawner.ts';
 import { rejected } from '../helpers/errors.ts';
 import { FakeSystemd } from '../helpers/fake-systemd.ts';
@@ -20,6 +30,7 @@ describe('SystemdSpawner', () => {
 
   beforeEach(() => {
     home = mkdtempSync(join(tmpdir(), 'systemd-spawner-'));
+    mkdirSync(join(home, 'run'));
     systemd = new FakeSystemd(home);
     spawners = [];
   });
@@ -59,6 +70,16 @@ describe('SystemdSpawner', () => {
     return warnings;
   }
 
+  /** Answers commands in the place of the machine. */
+  function answer(with_: (argv: readonly string[]) => Partial<CommandResult> | undefined): void {
+    const { run } = systemd.runner;
+    systemd.runner.run = async (argv, options) => {
+      const given = with_(argv);
+      const plain = { exitCode: 0, signal: null, stdout: '', stderr: '', timedOut: false };
+      return given ? { ...plain, ...given } : run.call(systemd.runner, argv, options);
+    };
+  }
+
   const directory = () => join(home, 'run', 'jupyter-alice-singleuser');
   const environmentFile = () => join(directory(), 'environment');
   const started = () => systemd.runner.callsOf('systemd-run')[0]?.argv ?? [];
@@ -72,7 +93,7 @@ describe('SystemdSpawner', () => {
     expect(readFileSync(environmentFile(), 'utf8')).to.include('secret-token');
 
     await spawner.stop();
-    expect(readdirSync(home)).to.deep.equal([]);
+    expect(readdirSync(join(home, 'run'))).to.deep.equal([]);
     expect(systemd.units.size).to.equal(0);
   });
 
@@ -84,6 +105,19 @@ describe('SystemdSpawner', () => {
       many.map(() => null),
     );
     expect(systemd.runner.callsOf('systemctl').length - before).to.be.at.most(1);
+  });
+
+  it('asks for no single unit since the last list is older than its start', async () => {
+    const queryInterval = 400;
+    const spawners = ['a', 'b'].map((serverName) => create({ queryInterval }, { serverName }));
+    for (const spawner of spawners) await spawner.start();
+    const before = systemd.runner.callsOf('systemctl').length;
+    expect(await Promise.all(spawners.map((spawner) => spawner.poll()))).to.deep.equal([
+      null,
+      null,
+    ]);
+    const asked = systemd.runner.callsOf('systemctl').slice(before);
+    expect(asked.map(({ argv }) => argv[1])).to.deep.equal(['list-units']);
   });
 
   for (const outage of ['refused', 'hung'] as const) {
@@ -129,6 +163,8 @@ describe('SystemdSpawner', () => {
 
     const next = create();
     next.loadState(state);
+    // The answer of the last question may be older than the other unit.
+    await new Promise((resolve) => setTimeout(resolve, 50));
     expect(await next.poll()).not.to.equal(null);
   });
 
@@ -197,10 +233,46 @@ describe('SystemdSpawner', () => {
       const error = await rejected(Error, spawner.start());
       expect(`${error.message}`).to.match(message);
       expect(systemd.units.size).to.equal(0);
-      expect(readdirSync(home)).to.deep.equal([]);
+      expect(readdirSync(join(home, 'run'))).to.deep.equal([]);
       expect(spawner.getState()).to.deep.equal({ version: 1, spawner: 'systemd' });
     });
   }
+
+  it('tells the exit code of a server that ends before systemd has noticed its start', async () => {
+    const { run } = systemd.runner;
+    systemd.runner.run = async (argv, options) => {
+      const result = await run.call(systemd.runner, argv, options);
+      if (argv[0] !== 'systemd-run') return result;
+      while (systemd.units.size > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      const stderr = `Job for ${unit} failed because the control process exited with error code.\n`;
+      return { ...result, exitCode: 1, stderr };
+    };
+    const cmd = [process.execPath, server, '--exit=3'];
+    const error = await rejected(StartError, create({ cmd }).start());
+    expect(error.exit).to.include({ cause: 'failed', code: 3 });
+    expect(error.log).to.equal('The server ends with exit code 3.\n');
+    expect(readdirSync(join(home, 'run'))).to.deep.equal([]);
+  });
+
+  it('leaves nothing of a start that it has no right to, nor to stop', async () => {
+    const { run } = systemd.runner;
+    systemd.runner.run = async (argv, options) => {
+      if (argv[0] !== 'systemd-run' && argv[1] !== 'stop') {
+        return run.call(systemd.runner, argv, options);
+      }
+      const stderr = 'Failed: Interactive authentication required.\n';
+      return {
+        ...(await run.call(systemd.runner, ['rm', '-f', '--', '/nowhere/x'], {})),
+        exitCode: 1,
+        stderr,
+      };
+    };
+    const spawner = create();
+    const error = await rejected(StartError, spawner.start());
+    expect(error.message).to.match(/Interactive authentication required/);
+    expect(readdirSync(join(home, 'run'))).to.deep.equal([]);
+    expect(spawner.getState()).to.deep.equal({ version: 1, spawner: 'systemd' });
+  });
 
   it('names the option that a systemd is too old for', async () => {
     systemd.release = 241;
@@ -211,11 +283,12 @@ describe('SystemdSpawner', () => {
   });
 
   it('warns of limits that nothing enforces', async () => {
-    const spawner = create({ memLimit: '1G' });
+    const asked = { memLimit: '1G', memHigh: '1G', memGuarantee: '1M', swapMax: 0, cpuLimit: 1 };
+    const spawner = create({ ...asked, cpuWeight: 50, tasksMax: 9 });
     const warnings = warningsOf(spawner);
     systemd.controlGroup = '/no/such/group';
     await spawner.start();
-    expect(warnings).to.deep.equal(['limit-not-enforced']);
+    expect(warnings).to.deep.equal(Array.from({ length: 7 }, () => 'limit-not-enforced'));
   });
 
   it('hands arguments and variables over as they are, whatever they hold', async () => {
@@ -231,6 +304,15 @@ describe('SystemdSpawner', () => {
     expect(started().slice(-3)).to.deep.equal(['--', '/bin/sh', `${directory()}/run`]);
   });
 
+  it('has cores shared between servers, whatever the number of their processes', async () => {
+    await create().start();
+    expect(started()).to.include('--property=CPUWeight=100');
+    await create({ cpuWeight: 30 }, { serverName: 'light' }).start();
+    const [, second] = systemd.runner.callsOf('systemd-run');
+    const weights = second?.argv.filter((word) => word.startsWith('--property=CPUWeight='));
+    expect(weights?.at(-1)).to.equal('--property=CPUWeight=30');
+  });
+
   it('refuses an environment that no process can have', async () => {
     const environment = { HUGE: 'x'.repeat(140_000) };
     const error = await rejected(OptionsError, create({ environment }).start());
@@ -242,7 +324,7 @@ describe('SystemdSpawner', () => {
     const { port } = await spawner.start();
     const [, proxy] = systemd.runner.callsOf('systemd-run');
     expect(proxy?.argv).to.include.members([
-      '--unit=jupyter-alice-singleuser-proxy',
+      '--unit=jupyter-alice-singleuser--proxy',
       `--socket-property=ListenStream=127.0.0.1:${port}`,
       `--property=JoinsNamespaceOf=${unit}`,
       `--socket-property=BindsTo=${unit}`,
@@ -259,6 +341,35 @@ describe('SystemdSpawner', () => {
       DBUS_SESSION_BUS_ADDRESS: 'unix:path=/run/user/1001/bus',
     });
     expect(started()).not.to.include('--property=User=alice');
+    expect(started()).not.to.include('--property=PrivateUsers=yes');
+  });
+
+  it('has the systemd of an account really isolate what is to be isolated', async () => {
+    await create({ scope: 'user', isolateTmp: true }).start();
+    expect(started()).to.include('--property=PrivateUsers=yes');
+    await create({ isolateTmp: true }, { serverName: 'system' }).start();
+    const [, second] = systemd.runner.callsOf('systemd-run');
+    expect(second?.argv).not.to.include('--property=PrivateUsers=yes');
+  });
+
+  it('refuses what the systemd of an account can not do', () => {
+    for (const [option, options] of [
+      ['dynamicUsers', { dynamicUsers: true }],
+      ['privateNetwork', { privateNetwork: true }],
+      ['protectHome', { protectHome: 'tmpfs', runtimeDir: undefined }],
+    ] as const) {
+      expect(
+        () => create({ scope: 'user', ...options } as Partial<SystemdOptions>),
+        option,
+      ).to.throw(OptionsError, option);
+    }
+  });
+
+  it('says what to do where the systemd of the account does not run', async () => {
+    systemd.outage = 'refused';
+    const error = await rejected(StartError, create({ scope: 'user' }).start());
+    expect(error.message).to.match(/Failed to connect to bus.*loginctl enable-linger alice$/);
+    expect(readdirSync(join(home, 'run'))).to.deep.equal([]);
   });
 
   it('says what the server has printed, without its token', async () => {
@@ -272,9 +383,138 @@ describe('SystemdSpawner', () => {
     expect(String(await start)).to.match(/httpTimeout/);
   });
 
+  it('removes the directory once where several see the end at the same time', async () => {
+    const spawner = create();
+    await spawner.start();
+    await systemd.kill(unit);
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    await Promise.all([spawner.poll(), spawner.poll(), spawner.stop()]);
+    const scripts = systemd.runner.calls.map(({ argv }) => argv[2] ?? '');
+    expect(scripts.filter((script) => script.includes('rm -rf'))).to.have.length(1);
+  });
+
+  it('leaves a unit and its directory to the start that has replaced its own', async () => {
+    const [first, restored] = [create(), create()];
+    await first.start();
+    restored.loadState(first.getState());
+    const second = create();
+    await second.start();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await first.poll()).not.to.equal(null);
+    await restored.stop({ now: true });
+    expect(await second.poll()).to.equal(null);
+    expect(existsSync(environmentFile())).to.equal(true);
+  });
+
+  it("refuses to replace another hub's server, and leaves its directory", async () => {
+    mkdirSync(directory());
+    writeFileSync(environmentFile(), '');
+    systemd.startOther(unit, 'hubspawner:00000000:alice::3b1d0c7a9e55 port 5');
+    for (const existingUnit of ['replace', 'adopt'] as const) {
+      const error = await rejected(StartError, create({ existingUnit }).start());
+      expect(error.message).to.match(/another hub.*unitNameTemplate/);
+    }
+    expect(systemd.units.size).to.equal(1);
+    expect(readdirSync(directory())).to.deep.equal(['environment']);
+  });
+
+  it('leaves nothing where systemd does not answer a start, but what was there', async () => {
+    systemd.outage = 'refused';
+    await rejected(CommandError, create().start());
+    expect(readdirSync(join(home, 'run'))).to.deep.equal([]);
+  });
+
+  it('adopts or replaces a unit that has the port that is wanted', async () => {
+    const first = create();
+    const { port } = await first.start();
+    await first.stop();
+    await create({ port }).start();
+    expect(await create({ port, existingUnit: 'adopt' }).start()).to.include({ port });
+    expect(await create({ port }).start()).to.include({ port });
+    expect(systemd.runner.callsOf('systemd-run')).to.have.length(3);
+  });
+
+  it('does not end a server since nothing says whether its limits hold', async () => {
+    let fails = true;
+    answer(([, verb]) =>
+      fails && verb === 'show' && systemd.units.size > 0 ? { exitCode: 1 } : undefined,
+    );
+    await create({ memLimit: '1G' }).start();
+    fails = false;
+    expect(systemd.units.size).to.equal(1);
+  });
+
+  it('does not fail where all but the last clean-up has been done', async () => {
+    answer(([, , script]) =>
+      script?.startsWith('\n[ "$(cat') ? { exitCode: 1, stderr: 'no' } : undefined,
+    );
+    const spawner = create();
+    const warnings = warningsOf(spawner);
+    await spawner.start();
+    expect(warnings).to.deep.equal(['command-failed']);
+  });
+
+  it('shows no token that the journal has of a unit that does not start', async () => {
+    answer(([program]) =>
+      program === 'journalctl'
+        ? { stdout: `${JSON.stringify({ MESSAGE: `${unit}: has secret-token` })}\n` }
+        : undefined,
+    );
+    const start = create({ userWorkingDir: '/no/such' }).start();
+    const error = await rejected(StartError, start);
+    expect(error.message).to.include('has [token]');
+    expect(error.log).to.equal(`${unit}: has [token]\n`);
+  });
+
+  it('starts no server as root, unless the template names it', async () => {
+    answer(([program]) =>
+      program === 'getent' ? { stdout: `root:x:0:0::${home}:/bin/sh\n` } : undefined,
+    );
+    const context = { user: { name: 'root' } };
+    const error = await rejected(StartError, create({}, context).start());
+    expect(error.message).to.match(/usernameTemplate to 'root'/);
+    await create({ usernameTemplate: 'root' }).start();
+    expect(started()).to.include('--property=User=root');
+  });
+
+  it('lives on when a notebook is killed for want of memory, where systemd can do that', async () => {
+    await create({ unitExtraProperties: { OOMPolicy: 'stop' } }).start();
+    const policies = started().filter((word) => word.startsWith('--property=OOMPolicy='));
+    expect(policies).to.deep.equal(['--property=OOMPolicy=continue', '--property=OOMPolicy=stop']);
+  });
+
+  it('asks no systemd before 243 to live on', async () => {
+    systemd.release = 242;
+    await create().start();
+    expect(started().join(' ')).not.to.include('OOMPolicy');
+  });
+
+  it('knows that a server has ended with the systemd of its account', async () => {
+    const [polled, stopped] = [create({ scope: 'user' }), create({ scope: 'user' })];
+    await polled.start();
+    stopped.loadState(polled.getState());
+    let state = 'active';
+    answer((argv) =>
+      argv.at(-1) === 'user@1001.service' ? { stdout: `ActiveState=${state}\n` } : undefined,
+    );
+    systemd.outage = 'refused';
+    await systemd.kill(unit);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await polled.poll()).to.equal(null);
+    await rejected(StopError, stopped.stop());
+    state = 'inactive';
+    expect(await polled.poll()).not.to.equal(null);
+    await stopped.stop();
+  });
+
   it('loads no state that it can not have written', () => {
     const good = {
-      ...{ version: 1, spawner: 'systemd', unit, directory: '/run/hubspawner/x' },
+      ...{
+        version: 1,
+        spawner: 'systemd',
+        unit,
+        directory: '/run/hubspawner/jupyter-alice-singleuser',
+      },
       ...{ description: 'x port 1', startedAt: '2026-03-02T08:00:00Z' },
     };
     create().loadState(good);
@@ -283,6 +523,7 @@ describe('SystemdSpawner', () => {
       { unit: 'x.socket' },
       { directory: 'relative' },
       { directory: '/' },
+      { directory: '/run/hubspawner/x' },
       { description: '' },
       { uid: '7' },
       { startedAt: 'yesterday' },

@@ -87,5 +87,7 @@ describe('The name of a unit', () => {
     expect(directoryName('jupyter-alice.service')).to.equal('jupyter-alice');
     expect(directoryName('a\\x2db.service')).to.match(/^a_x2db-[0-9a-f]{16}$/);
     expect(directoryName('a\\x2db.service')).not.to.equal(directoryName('a_x2db.service'));
+    const hashed = directoryName('a\\x2db.service');
+    expect(directoryName(`${hashed}.service`)).not.to.equal(hashed);
   });
 });

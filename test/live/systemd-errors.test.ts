@@ -1,0 +1,131 @@
+import { assert } from 'chai';
+import { OptionsError, StartError } from '../../lib/errors.ts';
+import { remains, useServices, warningsOf } from './helpers/services.ts';
+import { rejection } from './helpers/slurm.ts';
+import { shell } from './helpers/systemd.ts';
+
+describe('SystemdSpawner: starts that fail on a real systemd', () => {
+  const create = useServices();
+  before(() =>
+    shell(`
+      printf 'not a program' >/srv/text; chmod 644 /srv/text
+      printf '#!/no/such/interpreter\\n' >/srv/script; chmod 755 /srv/script
+      install -d -m 700 /srv/closed`),
+  );
+
+  for (const [what, options, message] of [
+    [
+      'a program that is missing',
+      { cmd: ['no-such'] },
+      /There is no program no-such .* in the PATH \//,
+    ],
+    ['a program by its path', { cmd: ['/srv/no-such'] }, /There is no program \/srv\/no-such /],
+    ['a file that is no program', { cmd: ['/srv/text'] }, /Permission denied/],
+    [
+      'an interpreter that is missing',
+      { cmd: ['/srv/script'] },
+      /script.*not found|bad interpreter/,
+    ],
+    ['a server that fails', { cmd: ['sh', '-c', 'echo why >&2; exit 5'] }, /exit code 5.*\nwhy\n/s],
+    [
+      'a directory that is missing',
+      { userWorkingDir: '/no/such' },
+      /working directory failed: No such/,
+    ],
+    [
+      'a directory that is closed',
+      { userWorkingDir: '/srv/closed' },
+      /working directory failed: Perm/,
+    ],
+    [
+      'a directory that is a file',
+      { userWorkingDir: '/srv/text' },
+      /working directory failed: Not a/,
+    ],
+    [
+      'a path that is missing',
+      { readwritePaths: ['/no/such'] },
+      /mount namespacing: .*No such file/,
+    ],
+  ] as const) {
+    it(`says so of ${what}, and leaves nothing`, async () => {
+      const spawner = create(options);
+      const warnings = warningsOf(spawner);
+      const error = await rejection(spawner.start(), StartError);
+      assert.match(error.message, message);
+      assert.isNotEmpty(error.log);
+      assert.deepEqual(await remains(), []);
+      assert.deepEqual(warnings, []);
+      assert.deepEqual(spawner.getState(), { version: 1, spawner: 'systemd' });
+    });
+  }
+
+  for (const [what, options, kind, message] of [
+    [
+      'an account that is missing',
+      { usernameTemplate: 'no-such' },
+      StartError,
+      /no account 'no-such'/,
+    ],
+    [
+      'a group that is missing',
+      { unitExtraProperties: { Group: 'no-such' } },
+      StartError,
+      /group credentials: No such process|Failed at step GROUP/,
+    ],
+    [
+      'a credential that is missing',
+      { unitExtraProperties: { LoadCredential: 'x:/no/such' } },
+      StartError,
+      /Failed to set up credentials/,
+    ],
+    [
+      'an environment that is missing',
+      { unitExtraProperties: { EnvironmentFile: '/no/such' } },
+      StartError,
+      /Failed to load environment files: No such file/,
+    ],
+    [
+      'a property that is none',
+      { unitExtraProperties: { FooBar: '1' } },
+      OptionsError,
+      /unitExtraProperties\.FooBar asks for .* refuses: Unknown assignment: FooBar=1/,
+    ],
+    [
+      'a value that is wrong',
+      { unitExtraProperties: { MemoryMax: 'lots' } },
+      OptionsError,
+      /unitExtraProperties\.MemoryMax asks for .* Failed to parse MemoryMax=lots/,
+    ],
+    [
+      'a value of another kind',
+      { unitExtraProperties: { ProtectProc: 'maybe' } },
+      OptionsError,
+      /unitExtraProperties\.ProtectProc asks for .*maybe/,
+    ],
+    [
+      'a slice that is none',
+      { slice: 'jupyter' },
+      OptionsError,
+      /option slice asks for .* Invalid unit name/,
+    ],
+    [
+      'a slice property that is none',
+      { slice: 'jupyter.slice', sliceProperties: { FooBar: '1' } },
+      OptionsError,
+      /sliceProperties.*Unknown assignment: FooBar=1/s,
+    ],
+  ] as const) {
+    it(`says so of ${what}, and leaves nothing`, async () => {
+      const spawner = create(options);
+      const error = await rejection<Error>(spawner.start(), kind);
+      assert.match(error.message, message);
+      assert.deepEqual(await remains(), []);
+      assert.deepEqual(spawner.getState(), { version: 1, spawner: 'systemd' });
+    });
+  }
+
+  it('starts after all of them', async () => {
+    await create().start();
+  });
+});
