@@ -3,6 +3,7 @@ import { assert } from 'chai';
 import type { SystemdOptions } from '../../lib/generated/options.ts';
 import { answersHttp } from '../../lib/readiness.ts';
 import { refused, remains, report, said, unitOf, useServices } from './helpers/services.ts';
+import { until } from './helpers/slurm.ts';
 import { inside, property, shell, units } from './helpers/systemd.ts';
 
 const bob = { user: { name: 'bob' } };
@@ -178,7 +179,8 @@ for family in socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK
       await said(hard, 'echo shared >/dev/shm/jupyter-test');
       await plain.stop();
       await hard.stop();
-      assert.equal(await shell('ls /dev/shm'), '');
+      // systemd does that after it has reported the end.
+      await until('it is gone', async () => (await shell('ls /dev/shm')) === '');
     });
 
     it('gives way to options', async () => {
