@@ -190,7 +190,7 @@ export interface BatchOptions extends SpawnerOptions {
    */
   readonly jobNameLength?: number;
   /**
-   * Rewrites the name of the execution host that the batch system gives into the one that the hub reaches: where the regular expression `pattern` matches it, the match is replaced by `replacement`, in which $1 is its first group.
+   * Rewrites the name of the execution host that the batch system gives into the one that the hub reaches: where the regular expression `pattern` matches it, the match is replaced by `replacement`, in which $1 is its first group. Default: none.
    */
   readonly execHost?: {
     /**
@@ -379,7 +379,7 @@ export interface SpawnerOptions {
    */
   readonly envKeep: readonly string[];
   /**
-   * The directory that the server shows, as JUPYTERHUB_ROOT_DIR. A template: \{\{username\}\}, \{\{account\}\} and \{\{servername\}\} stand for what they say; a leading ~ is the user's home directory.
+   * The directory that the server shows, as JUPYTERHUB_ROOT_DIR. A template: \{\{username\}\}, \{\{account\}\} and \{\{servername\}\} stand for what they say; a leading ~ is the user's home directory. Default: none.
    */
   readonly rootDir?: string;
   /**
@@ -387,19 +387,19 @@ export interface SpawnerOptions {
    */
   readonly defaultUrl?: string;
   /**
-   * The most memory that the server may use: bytes, or a number with K, M, G or T (powers of 1024). The server finds it in MEM_LIMIT; whether it is enforced depends on the spawner.
+   * The most memory that the server may use: bytes, or a number with K, M, G or T (powers of 1024). The server finds it in MEM_LIMIT; whether it is enforced depends on the spawner. Default: none.
    */
   readonly memLimit?: number | string;
   /**
-   * The memory that the server is sure to get, like `memLimit`; in MEM_GUARANTEE.
+   * The memory that the server is sure to get, like `memLimit`; in MEM_GUARANTEE. Default: none.
    */
   readonly memGuarantee?: number | string;
   /**
-   * The most cores that the server may use; in CPU_LIMIT. Whether it is enforced depends on the spawner.
+   * The most cores that the server may use; in CPU_LIMIT. Whether it is enforced depends on the spawner. Default: none.
    */
   readonly cpuLimit?: number;
   /**
-   * The cores that the server is sure to get; in CPU_GUARANTEE.
+   * The cores that the server is sure to get; in CPU_GUARANTEE. Default: none.
    */
   readonly cpuGuarantee?: number;
   /**
@@ -930,7 +930,7 @@ export interface SystemdOptions extends SpawnerOptions {
    */
   readonly dynamicUsers: boolean;
   /**
-   * The slice to which the server belongs, a template, as in `jupyter.slice`: what it limits holds for all of its servers together.
+   * The slice to which the server belongs, a template, as in `jupyter.slice`: what it limits holds for all of its servers together. Default: none.
    */
   readonly slice?: string;
   /**
@@ -950,23 +950,23 @@ export interface SystemdOptions extends SpawnerOptions {
     readonly [k: string]: string | readonly string[];
   };
   /**
-   * Where the server is slowed down and made to give memory back, before `memLimit` ends it; like `memLimit`. cgroup v2.
+   * Where the server is slowed down and made to give memory back, before `memLimit` ends it; like `memLimit`. cgroup v2. Default: none.
    */
   readonly memHigh?: number | string;
   /**
-   * The most swap that the server may use; 0 is none. cgroup v2.
+   * The most swap that the server may use; 0 is none. cgroup v2. Default: none.
    */
   readonly swapMax?: 0 | (number | string);
   /**
-   * The share of the server where cores are scarce, against 100 for all others.
+   * The share of the server where cores are scarce, against 100 for all others. Default: none.
    */
   readonly cpuWeight?: number;
   /**
-   * The most processes and threads of the server.
+   * The most processes and threads of the server. Default: none.
    */
   readonly tasksMax?: number;
   /**
-   * In ms: how long the server may run before systemd ends it. systemd 229.
+   * In ms: how long the server may run before systemd ends it. systemd 229. Default: none.
    */
   readonly maxRuntime?: number;
   /**
