@@ -207,7 +207,7 @@ function submitValue(text: string): string {
   if (/[\p{Cc}\u2028\u2029]/u.test(text)) {
     throw new RangeError('holds a line break or another control character');
   }
-  if (/\$(?=[$([]|\w*\(|$)/.test(text)) {
+  if (/\$(?=[$([]|\w*[([]|$)/.test(text)) {
     throw new RangeError('holds a $ that HTCondor would take for the beginning of a macro');
   }
   if (/^\s|[\s\\]$/.test(text)) {
