@@ -200,25 +200,34 @@ interface TorqueRecord {
 
 /** Elements of a job that are not read: dozens, of which `Variable_List` may be long. */
 const unread =
-  /<(?!(?:Job_Id|Job_Name|Job_Owner|job_state|exec_host|ctime|start_time|start_count|walltime|comment|Hold_Types|depend|exit_status)>)(\w+)>[^<]*<\/\1>/g;
+  /(?<=>)<(?!(?:Job_Id|Job_Name|Job_Owner|job_state|exec_host|ctime|start_time|start_count|walltime|comment|Hold_Types|depend|exit_status)>)(\w+)>[^<]*<\/\1>/g;
 
 /** Each job by itself, so that one which can't be read hides no other. No value holds a `<`. */
 function recordsIn(stdout: string): {
   readonly records: readonly TorqueRecord[];
   readonly complete: boolean;
 } {
-  const parts = stdout.split('</Job>').map((part) => {
-    const start = part.indexOf('<Job>');
-    return start < 0 ? [part, ''] : [part.slice(0, start), part.slice(start)];
+  const pieces = stdout.split('</Job>');
+  const rest = pieces.pop() ?? '';
+  const parts = pieces.map((piece) => {
+    const start = piece.indexOf('<Job>');
+    return start < 0 ? [piece, ''] : [piece.slice(0, start), piece.slice(start)];
   });
-  const all = parts.slice(0, -1).map(([, text]) => recordIn(`${text}</Job>`));
-  const frame = parts.map(([before]) => before).join('');
+  const all = parts.map(([, text]) => recordIn(`${text}</Job>`));
+  const frame = `${parts.map(([before]) => before).join('')}${rest}`;
   const { documents, complete } = dataDocuments(frame, 'qstat -x');
   const records = unique(all.filter((record) => record !== undefined));
   const isAll =
     records.length === all.length && documents.every(({ children }) => children.length === 0);
   return { records, complete: complete && isAll };
 }
+
+/** Elements that hold text alone. */
+const plain: ReadonlySet<string> = new Set(
+  'Job_Id Job_Name Job_Owner job_state queue server exec_host ctime start_time start_count comment Hold_Types depend exit_status'.split(
+    ' ',
+  ),
+);
 
 /** A job, unless a part of it is missing or stands twice. */
 function recordIn(text: string): TorqueRecord | undefined {
@@ -230,7 +239,8 @@ function recordIn(text: string): TorqueRecord | undefined {
   return element !== undefined &&
     word !== undefined &&
     jobIdPattern.test(id) &&
-    names.size === children.length
+    names.size === children.length &&
+    children.every(({ name, children: inner }) => inner.length === 0 || !plain.has(name))
     ? { id, word, element }
     : undefined;
 }

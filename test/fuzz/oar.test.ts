@@ -29,7 +29,10 @@ function saysEnded(text: string, { id, jobName }: AskedJob): boolean {
 function mayBeWhole(text: string): boolean {
   return (
     /^\s*(?:\{|null\s*$)/.test(text) &&
-    jobsOf(text).every(([id, fields]) => /^\d+$/.test(id) && hasFields(fields) && fields['state'])
+    jobsOf(text).every(
+      ([id, fields]) =>
+        /^\d+$/.test(id) && hasFields(fields) && String(fields['state'] ?? '') !== '',
+    )
   );
 }
 

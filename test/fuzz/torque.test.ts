@@ -13,7 +13,7 @@ function recordsIn(text: string): readonly string[] {
 }
 
 function values(record: string, name: string): readonly string[] {
-  return [...record.matchAll(new RegExp(`<${name}>([^<]*)</${name}>`, 'g'))].map(
+  return [...record.matchAll(new RegExp(`<${name}\\s*>([^<]*)</${name}\\s*>`, 'g'))].map(
     ([, value = '']) => value,
   );
 }
@@ -34,7 +34,7 @@ function mayBeWhole(text: string): boolean {
   const ids = records.flatMap((record) => values(record, 'Job_Id'));
   const frame = records.reduce((rest, record) => rest.replace(`${record}</Job>`, ''), text);
   return (
-    /^(?:\s*(?:<\?xml[^<>]*\?>)?\s*<Data(?:\s[^<>]*)?>\s*<\/Data>)*\s*$/.test(
+    /^(?:\s*(?:<\?xml[^<>]*\?>)?\s*<Data(?:\s[^<>]*)?>\s*<\/Data\s*>)*\s*$/.test(
       frame.replaceAll('<Data/>', '<Data></Data>'),
     ) &&
     ids.length === records.length &&
