@@ -59,6 +59,25 @@ interface UnitEnd {
  *
  * Where `scope` is `system`, its commands are run as root: by a hub that is root, or by a
  * `SudoRunner`. A rule that allows systemd-run allows everything, so such a hub is as good as root.
+ *
+ * The option `hardened` sets these properties of systemd.exec(5), with which a Jupyter server can live:
+ *
+ * - `NoNewPrivileges=yes`: nothing becomes another user; sudo and su fail.
+ * - `CapabilityBoundingSet=`, `AmbientCapabilities=`: none of root's capabilities is left.
+ * - `PrivateTmp=yes`: a /tmp and /var/tmp of its own.
+ * - `PrivateDevices=yes`: no disks and no other hardware; graphics processors come back by `DeviceAllow`.
+ * - `ProtectSystem=full`: /usr, /boot and /etc are read-only; home and data directories are not.
+ * - `ProtectKernelTunables=yes`, `ProtectKernelModules=yes`, `ProtectKernelLogs=yes`,
+ *   `ProtectControlGroups=yes`, `ProtectClock=yes`, `ProtectHostname=yes`: nothing of the kernel is
+ *   changed, its log is not read.
+ * - `RestrictSUIDSGID=yes`: no setuid programs are made.
+ * - `RestrictRealtime=yes`: no real-time scheduling freezes the machine.
+ * - `LockPersonality=yes`: no emulation of other systems.
+ * - `RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK`: no raw packets.
+ * - `RemoveIPC=yes`: shared memory and message queues go with the server.
+ *
+ * Left out are MemoryDenyWriteExecute, RestrictNamespaces and SystemCallFilter, which kernels, browsers
+ * and compilers need, ProtectHome, since the notebooks are there, and PrivateNetwork.
  */
 export class SystemdSpawner extends Spawner<SystemdOptions> {
   static override readonly schema = 'systemd.json';
