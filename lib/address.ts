@@ -9,6 +9,13 @@ export function serverAddress(context: SpawnerContext, host: string, port: numbe
   return { host, port, url: `http://${authority}:${port}${servicePrefix(context)}` };
 }
 
+/** Where a server is found that listens at an address of this machine, or at all of them. */
+export function reachableHost(ip: string): string {
+  return loopback[ip] ?? ip;
+}
+
+const loopback: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+
 /**
  * The address in a saved state; undefined where there is none.
  *

@@ -3,6 +3,7 @@ import type { ExitCause, ExitStatus } from '../events.ts';
 import type { CondorOptions } from '../generated/options.ts';
 import { directiveValue } from '../quote.ts';
 import { exitOfJob } from './exit.ts';
+import { isHostName } from './host-list.ts';
 import { jobScript } from './job-script.ts';
 import type { JsonRecord } from './json.ts';
 import { fieldOf, isRecord } from './json.ts';
@@ -355,7 +356,7 @@ function reasonOf(ad: JsonRecord, nativeState: string): string {
 /** As in `slot1_2@node01.cluster.example`. */
 function hostsOf(remoteHost: string): readonly string[] {
   const host = remoteHost.slice(remoteHost.lastIndexOf('@') + 1);
-  return /^\w[\w.-]*$/.test(host) ? [host] : [];
+  return isHostName(host) ? [host] : [];
 }
 
 function exitOf(ad: JsonRecord, nativeState: string, cause: ExitCause): ExitStatus {

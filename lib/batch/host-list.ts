@@ -1,6 +1,11 @@
 /** The most hosts of one job: a damaged answer must not fill the memory. */
 const mostHosts = 100_000;
 
+/** Whether a text is one name of a host, and no list or placeholder. */
+export function isHostName(text: string): boolean {
+  return /^\w[\w.-]*$/.test(text);
+}
+
 /** `node[01-03,07],gpu1` as a list, without what can't be read. */
 export function expandHostlist(list: string): readonly string[] {
   if (/^(?:\(null\)|None assigned|n\/a)?$/.test(list)) {

@@ -3,6 +3,7 @@ import type { ExitCause, ExitStatus } from '../events.ts';
 import type { LsfOptions } from '../generated/options.ts';
 import { directiveValue } from '../quote.ts';
 import { exitOfJob } from './exit.ts';
+import { isHostName } from './host-list.ts';
 import { jobScript } from './job-script.ts';
 import type { JsonRecord } from './json.ts';
 import { fieldOf, isRecord, parseJson } from './json.ts';
@@ -244,7 +245,7 @@ function meaning(word: string, table: StateTable): NativeState {
 /** `3*node01:node02`, `node01:node01:node02`, with blanks instead of colons, or `-`. */
 function hostsOf(list: string): readonly string[] {
   const names = list.split(/[:\s]+/).map((name) => name.replace(/^\d+\*|@.*$/g, ''));
-  return [...new Set(names.filter((name) => /^\w[\w.-]*$/.test(name)))];
+  return [...new Set(names.filter(isHostName))];
 }
 
 /** A DONE is trusted: its code may be that of the post-processing. */

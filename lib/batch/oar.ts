@@ -2,6 +2,7 @@ import type { ExitCause, ExitStatus } from '../events.ts';
 import type { OarOptions } from '../generated/options.ts';
 import { directiveValue } from '../quote.ts';
 import { exitOfJob } from './exit.ts';
+import { isHostName } from './host-list.ts';
 import { jobScript } from './job-script.ts';
 import type { JsonRecord } from './json.ts';
 import { fieldOf, isRecord, parseJson } from './json.ts';
@@ -189,7 +190,7 @@ function statusOf({ id, fields }: OarRecord, table: StateTable): JobStatus {
 }
 
 function isHost(host: unknown): host is string {
-  return typeof host === 'string' && /^\w[\w.-]*$/.test(host);
+  return typeof host === 'string' && isHostName(host);
 }
 
 /** What the scheduler remarks at the end of a summary as in `R=1,W=1:0:0,J=B (Karma=0.1,quota_ok)`. */

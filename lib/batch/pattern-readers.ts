@@ -1,15 +1,15 @@
 import { OptionsError, ParseError } from '../errors.ts';
 import type { BatchOptions } from '../generated/options.ts';
 import { exitOfJob } from './exit.ts';
+import { isHostName } from './host-list.ts';
 import type {
   AccountingSource,
-  JobState,
   JobStatus,
   NativeState,
   Scheduler,
   StateTable,
 } from './scheduler.ts';
-import { jobStatus } from './status.ts';
+import { decisiveRows, jobStatus } from './status.ts';
 
 type Groups = Readonly<Record<string, string | undefined>>;
 
@@ -59,7 +59,7 @@ export function rowReaders(
   return {
     parseQuery(stdout, states) {
       const { rows, complete } = rowsOf(stdout);
-      return { jobs: oneEach(rows.map((row) => statusIn(row, states))), complete };
+      return { jobs: decisiveRows(rows.map((row) => statusIn(row, states))), complete };
     },
     parseFind(stdout) {
       const { rows, complete } = rowsOf(stdout);
@@ -79,33 +79,9 @@ export function rowReaders(
       const ours = rows
         .filter((row) => row['id'] === id && (row['name'] ?? jobName) === jobName)
         .map((row) => statusIn(row, states));
-      return oneEach(ours.reverse())[0];
+      return decisiveRows(ours.reverse())[0];
     },
   };
-}
-
-/** Which of the rows of a job decides, the first one before all others. */
-const precedence: readonly JobState[] = [
-  'running',
-  'suspended',
-  'completing',
-  'pending',
-  'held',
-  'unknown',
-  'ended',
-];
-
-/** Of several rows with one id the one that lives decides, of several of these the first. */
-function oneEach(jobs: readonly JobStatus[]): readonly JobStatus[] {
-  const rank = ({ state }: JobStatus) => precedence.indexOf(state);
-  const decisive = new Map<string, JobStatus>();
-  for (const job of jobs) {
-    const other = decisive.get(job.id);
-    if (other === undefined || rank(job) < rank(other)) {
-      decisive.set(job.id, job);
-    }
-  }
-  return [...decisive.values()];
 }
 
 /** Names of patterns, in this order, so that a job which one pattern calls alive is not taken for one that has ended. */
@@ -140,7 +116,7 @@ function statusOf(
   { state, cause = 'unknown' }: NativeState,
   { host = '', reason, code }: Groups,
 ): JobStatus {
-  const hosts = host.split(/[,:+\s]+/).filter((name) => /^\w[\w.-]*$/.test(name));
+  const hosts = host.split(/[,:+\s]+/).filter(isHostName);
   const exitCode = /^\d{1,3}$/.test(code ?? '') ? Number(code) : undefined;
   const known = cause === 'unknown' && exitCode !== undefined;
   const exit =

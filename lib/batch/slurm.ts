@@ -6,7 +6,6 @@ import { exitOfJob } from './exit.ts';
 import { expandHostlist } from './host-list.ts';
 import { jobScript } from './job-script.ts';
 import type {
-  JobState,
   JobStatus,
   MarkedJobs,
   NativeState,
@@ -16,7 +15,7 @@ import type {
 } from './scheduler.ts';
 import { BatchSpawner } from './spawner.ts';
 import type { JobKnowledge } from './status.ts';
-import { jobStatus } from './status.ts';
+import { decisiveRows, jobStatus } from './status.ts';
 
 const script = jobScript({
   head: `#!/bin/bash
@@ -263,35 +262,8 @@ function parseQuery(stdout: string, table: StateTable): QueryAnswer {
       });
     },
   );
-  return { jobs: oneEach(jobs), complete };
-}
-
-/** Which of the rows of a job decides, the first one before all others. */
-const order: readonly JobState[] = [
-  'running',
-  'suspended',
-  'completing',
-  'pending',
-  'held',
-  'unknown',
-  'ended',
-];
-
-/**
- * In a federation a job has a row in each cluster: the one that lives decides, and a revoked one
- * only where there is no other.
- */
-function oneEach(jobs: readonly JobStatus[]): readonly JobStatus[] {
-  const rank = ({ nativeState, state }: JobStatus) =>
-    nativeState === revoked ? order.length : order.indexOf(state);
-  const decisive = new Map<string, JobStatus>();
-  for (const job of jobs) {
-    const other = decisive.get(job.id);
-    if (other === undefined || rank(job) < rank(other)) {
-      decisive.set(job.id, job);
-    }
-  }
-  return [...decisive.values()];
+  // In a federation a job has a row in each cluster: a revoked one decides only where it is alone.
+  return { jobs: decisiveRows(jobs, ({ nativeState }) => nativeState === revoked), complete };
 }
 
 function parseFind(stdout: string): MarkedJobs {

@@ -1,4 +1,4 @@
-import type { JobStatus } from './scheduler.ts';
+import type { JobState, JobStatus } from './scheduler.ts';
 
 /** What is known of a job beside its state; what is undefined is not known. */
 export type JobKnowledge = {
@@ -35,4 +35,36 @@ export function dateFromSeconds(seconds: unknown): Date | undefined {
   return typeof number === 'number' && Number.isFinite(number) && number > 0 && number < 1e12
     ? new Date(number * 1000)
     : undefined;
+}
+
+/** Which of the rows of a job decides, the first one before all others. */
+const precedence: readonly JobState[] = [
+  'running',
+  'suspended',
+  'completing',
+  'pending',
+  'held',
+  'unknown',
+  'ended',
+];
+
+/**
+ * Of several rows with one id the one that lives decides, of several of these the first.
+ *
+ * @param isLast of a row that decides only where there is no other
+ */
+export function decisiveRows(
+  jobs: readonly JobStatus[],
+  isLast: (job: JobStatus) => boolean = () => false,
+): readonly JobStatus[] {
+  const rank = (job: JobStatus) =>
+    isLast(job) ? precedence.length : precedence.indexOf(job.state);
+  const decisive = new Map<string, JobStatus>();
+  for (const job of jobs) {
+    const other = decisive.get(job.id);
+    if (other === undefined || rank(job) < rank(other)) {
+      decisive.set(job.id, job);
+    }
+  }
+  return [...decisive.values()];
 }

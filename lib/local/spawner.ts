@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { Ability, LogOptions, ServerUsage } from '../abilities.ts';
 import { throwIfAborted, unlessAborted } from '../abort.ts';
+import { reachableHost } from '../address.ts';
 import type { SpawnerContext } from '../context.ts';
 import { messageOf, StartError, StateError } from '../errors.ts';
 import type { ExitStatus, ServerAddress } from '../events.ts';
@@ -203,7 +204,7 @@ export class LocalProcessSpawner extends Spawner<LocalProcessOptions> {
       void this.poll();
     });
     await server.identify();
-    const address = this.setAddress(reachable[ip] ?? ip, port);
+    const address = this.setAddress(reachableHost(ip), port);
     await unlessAborted(signal, () => handedOver(launched, plan));
     const { pid } = server.identity;
     this.log('server of %s: process %d', this.context.user.name, pid);
@@ -297,6 +298,3 @@ export class LocalProcessSpawner extends Spawner<LocalProcessOptions> {
     };
   }
 }
-
-/** Where a server is found that listens on all addresses. */
-const reachable: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };

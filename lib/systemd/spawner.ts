@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { Ability, LogOptions, ServerUsage } from '../abilities.ts';
 import { throwIfAborted, unlessAborted } from '../abort.ts';
+import { reachableHost } from '../address.ts';
 import { JobMonitor } from '../batch/monitor.ts';
 import type { SpawnerContext } from '../context.ts';
 import { kept } from '../environment.ts';
@@ -295,7 +296,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     this.announce('running', { host: hostname() });
     await this.#checkLimits(service);
     const { ip, port } = this.options;
-    const address = this.setAddress(reachable[ip] ?? ip, this.#port ?? port);
+    const address = this.setAddress(reachableHost(ip), this.#port ?? port);
     start.report(50, `The server runs as the unit ${service.unit}`);
     return this.waitUntilReady(start, address, async (signal) => {
       for (let since = performance.now(); ; since = performance.now()) {
@@ -477,7 +478,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
               name: sliceName(slice, this.#facts),
               properties: slicePropertiesOf(this.options, this.#facts),
             },
-      proxyAt: privateNetwork ? `${reachable[ip] ?? ip}:${this.#port}` : undefined,
+      proxyAt: privateNetwork ? `${reachableHost(ip)}:${this.#port}` : undefined,
       timeout: startTimeout,
       secret: this.apiToken,
     };
@@ -796,9 +797,6 @@ const noPatterns = {
 
 /** As systemd has it for services. */
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-
-/** Where a server is found that listens on all addresses. */
-const reachable: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
 function commandEnvironment(): Record<string, string> {
   return { PATH: defaultPath, ...kept(['PATH']), LC_ALL: 'C', TZ: 'UTC', SYSTEMD_COLORS: '0' };
