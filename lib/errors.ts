@@ -9,7 +9,8 @@ export type SpawnerErrorCode =
   | 'ERR_SPAWNER_START'
   | 'ERR_SPAWNER_TIMEOUT'
   | 'ERR_SPAWNER_ABORTED'
-  | 'ERR_SPAWNER_STOP';
+  | 'ERR_SPAWNER_STOP'
+  | 'ERR_SPAWNER_STORE';
 
 /** What the constructors of the errors below have in common. */
 export interface SpawnerErrorOptions {
@@ -189,6 +190,18 @@ export class StopError extends SpawnerError {
 
   static {
     StopError.prototype.name = 'StopError';
+  }
+}
+
+/**
+ * A store of servers can't be read or written, or another hub uses it. `retryable` where the
+ * storage failed, and not what it was given.
+ */
+export class StoreError extends SpawnerError {
+  override readonly code = 'ERR_SPAWNER_STORE';
+
+  static {
+    StoreError.prototype.name = 'StoreError';
   }
 }
 

@@ -61,8 +61,11 @@ export interface SpawnerWarning {
 
 /** The events of a spawner, and what their listeners get. */
 export interface SpawnerEvents {
-  /** The state changed, and the hub should save it. */
-  state: (state: SpawnerState) => void;
+  /**
+   * The state changed, and the hub should save it. A start makes no job or process before the
+   * promises that listeners return have resolved, and none at all if one of them rejects.
+   */
+  state: (state: SpawnerState) => void | Promise<void>;
   /** A start has come further. */
   progress: (event: ProgressEvent) => void;
   /** There is a job or process now. */

@@ -9,6 +9,7 @@ export type { JobScriptParts } from './batch/job-script.ts';
 export { jobScript } from './batch/job-script.ts';
 export { LsfSpawner, lsf } from './batch/lsf.ts';
 export { MoabSpawner, moab } from './batch/moab.ts';
+export type { MonitorHealth } from './batch/monitor.ts';
 export { MultiSlurmSpawner } from './batch/multi-slurm.ts';
 export { OarSpawner, oar } from './batch/oar.ts';
 export { PbsSpawner, pbs } from './batch/pbs.ts';
@@ -53,6 +54,7 @@ export {
   StartTimeoutError,
   StateError,
   StopError,
+  StoreError,
 } from './errors.ts';
 export type {
   ExitCause,
@@ -86,12 +88,14 @@ export type {
   SlurmOptions,
   SlurmRequest,
   SpawnerOptions,
+  SupervisorPolicies,
   SystemdOptions,
   TorqueOptions,
   TorqueRequest,
 } from './generated/options.ts';
 export { LocalProcessSpawner } from './local/spawner.ts';
 export type { Log } from './log.ts';
+export type { MarkedServer } from './mark.ts';
 export type { OptionsSchema } from './options.ts';
 export type { ProgressEvent } from './progress.ts';
 export { directiveValue } from './quote.ts';
@@ -104,5 +108,23 @@ export type { StopOptions } from './spawner.ts';
 export { Spawner } from './spawner.ts';
 export type { StartScope } from './start.ts';
 export type { Json, SpawnerState } from './state.ts';
+export type { Stray, SupervisorEvents, SupervisorWarning } from './supervisor/events.ts';
+export type { FileStoreEvents } from './supervisor/file-store.ts';
+export { FileStore } from './supervisor/file-store.ts';
+export type { Histogram } from './supervisor/histogram.ts';
+export { MemoryStore } from './supervisor/memory-store.ts';
+export type { CommandMetrics, StartPhase, SupervisorMetrics } from './supervisor/metrics.ts';
+export type { ServerStatus } from './supervisor/status.ts';
+export type { ServerStore } from './supervisor/store.ts';
+export type { SupervisedServer } from './supervisor/supervised-server.ts';
+export type {
+  RestoreReport,
+  ServerName,
+  SpawnerClass,
+  StartRequest,
+  SupervisorOptions,
+  SupervisorSetup,
+} from './supervisor/supervisor.ts';
+export { Supervisor } from './supervisor/supervisor.ts';
 export { SystemdSpawner } from './systemd/spawner.ts';
 export { bytes } from './units.ts';

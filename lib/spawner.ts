@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
-import { EventEmitter } from 'eventemitter3';
 import type { Ability, LogOptions, ServerUsage } from './abilities.ts';
 import { firstOf, throwIfAborted, unlessAborted, withSignal } from './abort.ts';
 import { addressIn, serverAddress } from './address.ts';
+import { Announcer } from './announcer.ts';
 import type { SpawnerContext } from './context.ts';
 import { checkContext } from './context.ts';
 import { chosenEnvironment, serverEnvironment } from './environment.ts';
@@ -10,6 +10,7 @@ import { AbortError, messageOf, StartError, StateError } from './errors.ts';
 import type { ExitStatus, ServerAddress, SpawnerEvents } from './events.ts';
 import type { SpawnerOptions } from './generated/options.ts';
 import { createLog } from './log.ts';
+import type { MarkedServer } from './mark.ts';
 import type { OptionsSchema } from './options.ts';
 import { checkOptions } from './options.ts';
 import { Poller } from './poller.ts';
@@ -18,6 +19,7 @@ import { ProgressLog } from './progress.ts';
 import { answersHttp, untilTrue } from './readiness.ts';
 import { LocalRunner } from './runners/local.ts';
 import type { CommandRunner } from './runners/runner.ts';
+import { sleep } from './sleep.ts';
 import type { StartScope } from './start.ts';
 import { runStep } from './start.ts';
 import type { Json, SpawnerState } from './state.ts';
@@ -44,6 +46,9 @@ const neverStarted: ExitStatus = {
 
 const defaultRunner = new LocalRunner();
 
+/** In ms: between two polls while a start is gone on with. */
+const resumeInterval = 1000;
+
 const noProgress = new ProgressLog();
 noProgress.end();
 
@@ -58,10 +63,9 @@ noProgress.end();
  * what all kinds of spawners have in common. A class that keeps more than an address gives
  * `saveFields`, `loadFields` and `clearFields` too.
  */
-export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends EventEmitter<
-  SpawnerEvents,
-  undefined
-> {
+export abstract class Spawner<
+  O extends SpawnerOptions = SpawnerOptions,
+> extends Announcer<SpawnerEvents> {
   /** The JSON Schema of the options: the name of a file in schemas/, or a schema that refers to them. */
   static get schema(): OptionsSchema {
     return 'spawner.json';
@@ -86,6 +90,11 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
   #progress: ProgressLog | undefined;
   #starting: Starting | undefined;
   #stopping: Promise<void> | undefined;
+  #detached = false;
+  /** What the listeners of the last `state` have returned, where that was a promise. */
+  #saves: readonly Promise<unknown>[] = [];
+  /** The end of the server is being told, and its hook called. */
+  #ending: Promise<void> | undefined;
   readonly #poller: Poller;
 
   /**
@@ -116,6 +125,31 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
   abstract start(signal?: AbortSignal): Promise<ServerAddress>;
 
   /**
+   * Goes on with a start that the end of a hub has cut off: to be called after `loadState()`, of a
+   * spawner with the same context and options. Resolves when the server answers; one that answers
+   * already is no error. The hook `preSpawn` is not called again.
+   *
+   * @param signal aborts the start; what was started is stopped before the promise rejects
+   * @throws StartError if there is nothing to go on with, or the server has ended
+   * @throws StartTimeoutError, AbortError
+   */
+  async resume(signal?: AbortSignal): Promise<ServerAddress> {
+    try {
+      return await this.#run(signal, (start) => {
+        if (!this.#mayHaveServer()) {
+          throw new StartError('There is no start to go on with.');
+        }
+        return this.awaitServer(start);
+      });
+    } catch (error) {
+      if (this.#mayHaveServer() && !this.#detached && !this.#isBusy) {
+        await this.#stopFailed();
+      }
+      throw error;
+    }
+  }
+
+  /**
    * Says whether the server has ended: null while it lives, and also while nothing says that it
    * has ended. Legal at any time. It does not throw because a question could not be answered.
    */
@@ -128,6 +162,43 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
    * @throws StopError if the end could not be confirmed; it can then be called again
    */
   abstract stop(how?: StopOptions): Promise<void>;
+
+  /**
+   * Lets go of the server, without stopping it: a start that is under way rejects with an
+   * `AbortError`, and leaves what it has started. For a hub that ends while its servers live on;
+   * the last state is what the next hub loads. Resolves when nothing is under way any more.
+   */
+  async detach(): Promise<void> {
+    this.#detached = true;
+    this.#poller.stop();
+    this.#starting?.abort(new AbortError('The hub has let go of the server while it was started.'));
+    await this.settled();
+  }
+
+  /** Resolves when no start, no stop and no `postStop` hook is under way. */
+  async settled(): Promise<void> {
+    while (this.#isBusy || this.#ending !== undefined) {
+      await Promise.allSettled([this.#starting?.settled, this.#stopping, this.#ending]);
+    }
+  }
+
+  /** Whether the server answers HTTP now, within 5 s; null where nobody knows where it listens. */
+  async responds(): Promise<boolean | null> {
+    const { address } = this;
+    return address === undefined
+      ? null
+      : withSignal(undefined, (signal) => this.answers(address, signal));
+  }
+
+  /**
+   * Lists what runs of this hub, whoever's it is: the jobs or units that live and carry its mark.
+   * Undefined where there is no usable answer; empty too where this kind of spawner has no such
+   * list, and without `context.hub`. Spawners that ask the same share one command, and get the same
+   * object.
+   */
+  survey(): Promise<readonly MarkedServer[] | undefined> {
+    return Promise.resolve([]);
+  }
 
   /** What this kind of spawner can say of its server: whether `usage` and `logs` give anything. */
   get abilities(): readonly Ability[] {
@@ -162,6 +233,16 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
     return this.context.user.account ?? this.context.user.name;
   }
 
+  /** Whether there is a server, or may be one: as long as nothing says that it has ended. */
+  get hasServer(): boolean {
+    return this.#mayHaveServer();
+  }
+
+  /** The mark of the job or unit of the server, where it has one; see `survey()`. */
+  get tag(): string | undefined {
+    return undefined;
+  }
+
   /** Where the server listens, once it is known. */
   get address(): ServerAddress | undefined {
     return this.#address;
@@ -184,14 +265,15 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
    * @throws StateError if it is no such state; the spawner is then without a server, and usable
    */
   loadState(state: unknown): void {
-    if (this.#starting !== undefined || this.#stopping !== undefined) {
+    if (this.#isBusy) {
       throw new StateError('A state can be loaded only while no start and no stop is under way.');
     }
     this.#clear();
+    this.#detached = false;
     try {
       const fields = checkState(state, this.#kind);
       this.loadFields(fields);
-      this.#address = addressIn(fields, this.context);
+      this.#address = addressIn(fields, this.context) ?? this.addressKnown();
     } catch (error) {
       this.#clear();
       throw error instanceof StateError
@@ -207,7 +289,7 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
    * @throws StateError while a start or a stop is under way, which would lose what it has made
    */
   clearState(): void {
-    if (this.#starting !== undefined || this.#stopping !== undefined) {
+    if (this.#isBusy) {
       throw new StateError('A state can be cleared only while no start and no stop is under way.');
     }
     this.#clear();
@@ -274,6 +356,11 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
   /** Takes over what `saveFields()` gave. Throws a `StateError` where a field is not right. */
   protected loadFields(_fields: Readonly<Record<string, unknown>>): void {}
 
+  /** Where a server listens whose saved state does not say it, where that is certain all the same. */
+  protected addressKnown(): ServerAddress | undefined {
+    return undefined;
+  }
+
   /** Forgets all that `saveFields()` gives, and what belongs to it. */
   protected clearFields(): void {}
 
@@ -282,29 +369,8 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
     return this.#mayHaveServer() || this.#starting !== undefined ? undefined : this.#exit;
   }
 
-  /**
-   * Emits an event. A listener that throws does no harm to the server, nor does it keep the event
-   * from the listeners after it, as it would in `emit`: it gives a `warning`.
-   */
-  protected announce<E extends keyof SpawnerEvents>(
-    event: E,
-    ...details: EventEmitter.EventArgs<SpawnerEvents, E>
-  ): void {
-    for (const listener of this.listeners(event)) {
-      // Removes it only if it was added by `once`.
-      this.off(event, listener, undefined, true);
-      try {
-        const result: unknown = listener.apply(this, details);
-        if (result instanceof Promise) {
-          result.catch((cause: unknown) => this.#listenerFailed(event, cause));
-        }
-      } catch (cause) {
-        this.#listenerFailed(event, cause);
-      }
-    }
-  }
-
-  #listenerFailed(event: keyof SpawnerEvents, cause: unknown): void {
+  /** A listener that throws gives a `warning`. */
+  protected override listenerFailed(event: keyof SpawnerEvents, cause: unknown): void {
     const name = cause instanceof Error ? cause.name : 'no Error';
     this.log('a listener of %s threw: %s', event, name);
     if (event !== 'warning') {
@@ -318,7 +384,51 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
 
   /** Emits `state`: to be called after each change of what `saveFields()` gives. */
   protected stateChanged(): void {
-    this.announce('state', this.getState());
+    this.#saves = this.announced('state', this.getState());
+  }
+
+  /**
+   * Waits until the listeners of `state` have saved the last one, as far as they return promises: to
+   * be called before a job or process is made, so that no end of the hub can lose it.
+   *
+   * @throws StartError where one of them has failed
+   */
+  protected async untilSaved(): Promise<void> {
+    try {
+      await Promise.all(this.#saves);
+    } catch (cause) {
+      throw new StartError(
+        `The state of the server could not be saved, so that it is not started: ${messageOf(cause)}`,
+        { retryable: true, cause },
+      );
+    }
+  }
+
+  /**
+   * The body of `resume()`: waits from what `loadState()` gave to a server that answers. What there
+   * is here asks `poll()`; a class whose `poll()` says nothing during a start has to replace it.
+   */
+  protected async awaitServer(start: StartScope): Promise<ServerAddress> {
+    const poll = async (signal: AbortSignal) => {
+      await unlessAborted(signal, () => this.poll());
+      throwIfAborted(signal);
+      this.#refuseEnded();
+    };
+    const address = await start.step('launch', this.options.startTimeout, async (signal) => {
+      for (;;) {
+        await poll(signal);
+        if (this.#address !== undefined) {
+          return this.#address;
+        }
+        await sleep(resumeInterval, signal);
+      }
+    });
+    return this.waitUntilReady(start, address, async (signal) => {
+      for (;;) {
+        await poll(signal);
+        await sleep(resumeInterval, signal);
+      }
+    });
   }
 
   /** Sets the address of the server, and emits `state` if it is a new one. */
@@ -342,14 +452,33 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
     return this.#starting !== undefined;
   }
 
+  /** Whether `detach()` was called: what a start has made is to be left then. */
+  protected get detached(): boolean {
+    return this.#detached;
+  }
+
+  get #isBusy(): boolean {
+    return this.#starting !== undefined || this.#stopping !== undefined;
+  }
+
   /**
    * Does what every start has in common: one at a time, the hook, the progress, the abort by the
    * signal or by `stop()`.
    *
    * @param launch gets the server to run and to answer. When it throws, nothing of the server may
-   *   be left, or `saveFields()` must say what is.
+   *   be left, or `saveFields()` must say what is; where the spawner is `detached`, all may.
    */
-  protected async runStart(
+  protected runStart(
+    signal: AbortSignal | undefined,
+    launch: (start: StartScope) => Promise<ServerAddress>,
+  ): Promise<ServerAddress> {
+    return this.#run(signal, async (start) => {
+      await this.#prepareStart(start);
+      return launch(start);
+    });
+  }
+
+  async #run(
     signal: AbortSignal | undefined,
     launch: (start: StartScope) => Promise<ServerAddress>,
   ): Promise<ServerAddress> {
@@ -369,11 +498,14 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
         settle = resolve;
       });
       this.#starting = { abort, settled };
+      this.#detached = false;
       try {
         return await this.#attempt(inner, progress, launch);
       } finally {
         this.#starting = undefined;
-        this.#poller.restart();
+        if (!this.#detached) {
+          this.#poller.restart();
+        }
         progress.end();
         settle();
       }
@@ -402,23 +534,6 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
     };
     try {
       throwIfAborted(signal);
-      const unclear =
-        this.#mayHaveServer() && (await unlessAborted(signal, () => this.poll())) === null;
-      // A poll that finds the end of the server still says null, because of this start.
-      if (unclear && this.#mayHaveServer()) {
-        throw new StartError(
-          'There is a server already, or nothing says that it has ended. Stop it first.',
-          { retryable: true },
-        );
-      }
-      const { preSpawn } = this.options.hooks;
-      if (preSpawn !== undefined) {
-        await start.step('preSpawn', this.options.startTimeout, (inner) =>
-          unlessAborted(inner, async () => preSpawn(this)),
-        );
-      }
-      throwIfAborted(signal);
-      this.#exit = neverStarted;
       const address = await launch(start);
       this.#refuseEnded();
       const event = await this.#readyEvent(start, address);
@@ -430,6 +545,40 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
       const message = messageOf(error);
       tell({ progress: 100, message, outcome: 'failed' });
       throw error;
+    }
+  }
+
+  async #prepareStart(start: StartScope): Promise<void> {
+    const { signal } = start;
+    const unclear =
+      this.#mayHaveServer() && (await unlessAborted(signal, () => this.poll())) === null;
+    // A poll that finds the end of the server still says null, because of this start.
+    if (unclear && this.#mayHaveServer()) {
+      throw new StartError(
+        'There is a server already, or nothing says that it has ended. Stop it first.',
+        { retryable: true },
+      );
+    }
+    const { preSpawn } = this.options.hooks;
+    if (preSpawn !== undefined) {
+      await start.step('preSpawn', this.options.startTimeout, (inner) =>
+        unlessAborted(inner, async () => preSpawn(this)),
+      );
+    }
+    throwIfAborted(signal);
+    this.#exit = neverStarted;
+  }
+
+  /** After a start that was gone on with, and has failed: nothing of it may stay. */
+  async #stopFailed(): Promise<void> {
+    try {
+      await this.stop();
+    } catch (cause) {
+      this.announce('warning', {
+        code: 'command-failed',
+        message: `After a start that failed: ${messageOf(cause)}`,
+        cause,
+      });
     }
   }
 
@@ -510,18 +659,23 @@ export abstract class Spawner<O extends SpawnerOptions = SpawnerOptions> extends
     if (!this.#mayHaveServer()) {
       return;
     }
+    let over = () => {};
+    this.#ending = new Promise((resolve) => {
+      over = resolve;
+    });
     this.#clear();
     this.#exit = exit;
     this.log('server of %s ended: %s', this.context.user.name, exit.cause);
     this.announce('exited', exit);
     this.stateChanged();
     const { postStop } = this.options.hooks;
-    if (postStop !== undefined) {
-      try {
-        await postStop(this);
-      } catch (cause) {
-        this.#hookFailed('postStop', cause);
-      }
+    try {
+      await postStop?.(this);
+    } catch (cause) {
+      this.#hookFailed('postStop', cause);
+    } finally {
+      this.#ending = undefined;
+      over();
     }
   }
 

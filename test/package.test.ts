@@ -30,6 +30,7 @@ describe('The package', () => {
 
   for (const [specifier, source] of [
     ['hubspawner', '../lib/index.ts'],
+    ['hubspawner/prometheus', '../lib/supervisor/prometheus.ts'],
     ['hubspawner/testing', '../lib/testing/index.ts'],
   ] as const) {
     it(`exports from ${specifier} in plain Node what its source exports`, async () => {

@@ -1,10 +1,12 @@
 import { CommandError, ParseError } from '../errors.ts';
 import type { BatchOptions } from '../generated/options.ts';
 import { createLog } from '../log.ts';
+import type { MarkedServer } from '../mark.ts';
 import { endOfLog } from '../runners/log-tail.ts';
 import { passwdEntry } from '../runners/passwd.ts';
 import type { CommandResult, CommandRunner, RunOptions } from '../runners/runner.ts';
 import { commandError, failureOf, saysNotFound } from './command.ts';
+import { JobFinder } from './finder.ts';
 import { limiterOf } from './limiter.ts';
 import type { EnvironmentFile, JobFacts, JobTemplates, PreparedJob } from './request.ts';
 import type { JobStatus, MarkedJob, Scheduler } from './scheduler.ts';
@@ -57,19 +59,22 @@ export class JobClient {
   readonly #scheduler: Scheduler;
   readonly #templates: JobTemplates;
   readonly #options: RunOptions;
+  /** In ms: the least time between two lists of the same jobs. */
+  readonly #interval: number;
 
   constructor(
     runner: CommandRunner,
     scheduler: Scheduler,
     templates: JobTemplates,
     account: string,
-    { commandTimeout }: BatchOptions,
+    { commandTimeout, queryInterval }: BatchOptions,
     env: Readonly<Record<string, string>>,
   ) {
     this.#runner = runner;
     this.#scheduler = scheduler;
     this.#templates = templates;
     this.#options = { user: account, env, timeout: commandTimeout };
+    this.#interval = queryInterval;
   }
 
   /**
@@ -115,28 +120,39 @@ export class JobClient {
 
   /** The jobs that carry a mark, the oldest first; undefined where there is no usable answer. */
   async find(facts: JobFacts): Promise<readonly MarkedJob[] | undefined> {
-    const argv = this.#templates.argv('find', facts);
-    if (argv.length === 0) {
+    if (!this.canFind) {
       return [];
     }
-    try {
-      const result = await this.#run(argv);
-      if (failureOf(argv[0] ?? '', result, this.#scheduler.patterns.outage) !== undefined) {
-        return undefined;
-      }
-      const { tag, jobName } = facts.mark;
-      const { jobs, complete } = this.#scheduler.parseFind(result.stdout);
-      const marked = jobs
-        .filter(({ owner = facts.username }) => owner === facts.username)
-        .filter((job) => job.tag === tag || job.jobName === jobName)
-        .sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }));
-      return complete || marked.length > 0 ? marked : undefined;
-    } catch (error) {
-      if (error instanceof CommandError || error instanceof ParseError) {
-        return undefined;
-      }
-      throw error;
-    }
+    const { tag, jobName } = facts.mark;
+    const { jobs, problem } = await this.#finder(facts).find();
+    const marked = jobs
+      .filter(({ owner = facts.username }) => owner === facts.username)
+      .filter((job) => job.tag === tag || job.jobName === jobName)
+      .sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }));
+    return problem === undefined || marked.length > 0 ? marked : undefined;
+  }
+
+  /**
+   * The jobs that carry marks of a hub; undefined where there is no usable answer, none where there
+   * is no list of the jobs of all.
+   */
+  async survey(hubId: string): Promise<readonly MarkedServer[] | undefined> {
+    return this.canFind && this.#templates.findsAll
+      ? this.#finder({ mark: { tag: '', jobName: '' }, username: '', homedir: '' }).survey(hubId)
+      : [];
+  }
+
+  #finder(facts: JobFacts): JobFinder {
+    const { user: _, ...shared } = this.#options;
+    const query = {
+      scheduler: this.#scheduler,
+      argv: (boundary: string) => this.#templates.find(facts, boundary),
+      options: this.#templates.findsAll ? shared : this.#options,
+      interval: this.#interval,
+    };
+    return this.#templates.findsAll
+      ? JobFinder.of(this.#runner, query)
+      : new JobFinder(this.#runner, query);
   }
 
   /** Cancels a job, or kills its processes. */

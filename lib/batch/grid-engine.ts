@@ -81,7 +81,7 @@ fi
  * Pending, running and suspended jobs, whatever a file .sge_qstat says. It must not have -q or -l: with
  * them qstat leaves out waiting jobs that can't run where they say.
  */
-const everyState = ['-s', 'prs'];
+const allJobs = ['qstat', '-xml', '-u', '*', '-s', 'prs'];
 
 /**
  * Letters of native states (sge_status's manual, Job state), of which one has several: the first of
@@ -122,8 +122,8 @@ export const gridEngine: Scheduler = {
   ownVariables: /^(?:SGE_|DRMAA_|DISPLAY$|MORE_INFO$)/,
   commands: {
     submit: ['qsub', '-terse', '-N', '{{jobName}}', '-ac', 'tag={{tag}}'],
-    query: ['qstat', '-xml', '-u', '*', ...everyState],
-    find: ['qstat', '-xml', '-u', '{{username}}', ...everyState],
+    query: allJobs,
+    find: allJobs,
     cancel: ['qdel', '{{jobId}}'],
     // There is nothing stronger: `qdel -f`, where its owner may, only forgets the job.
     kill: ['qdel', '{{jobId}}'],

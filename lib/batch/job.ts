@@ -124,9 +124,13 @@ export function saveJob({
 /**
  * The job of a saved state; undefined where it had none.
  *
- * @throws StateError for a field that is not right
+ * @param account that the spawner's jobs run as
+ * @throws StateError for a field that is not right, and for a job of another account
  */
-export function loadJob(fields: Readonly<Record<string, unknown>>): Job | undefined {
+export function loadJob(
+  fields: Readonly<Record<string, unknown>>,
+  account: string,
+): Job | undefined {
   const tag = text(fields, 'tag');
   const jobName = text(fields, 'jobName');
   const submittedAt = time(fields, 'submittedAt');
@@ -137,11 +141,18 @@ export function loadJob(fields: Readonly<Record<string, unknown>>): Job | undefi
   const run = text(fields, 'run');
   const environmentFile = text(fields, 'environmentFile');
   const logFile = text(fields, 'logFile');
+  const owner = text(fields, 'owner');
   if (tag === undefined && jobName === undefined && id === undefined) {
     return undefined;
   }
   if (tag === undefined || jobName === undefined || submittedAt === undefined) {
     throw new StateError('The saved state has a job, but not all of tag, jobName and submittedAt.');
+  }
+  // Whoever may submit jobs can give one the mark of anybody's server.
+  if (owner !== undefined && owner !== account) {
+    throw new StateError(
+      `The job of the saved state is one of the account ${owner}, and not of ${account}, as which the server would run.`,
+    );
   }
   if (port !== undefined && !isPort(port)) {
     throw new StateError('The field reportedPort of the saved state must be a port.');

@@ -173,6 +173,7 @@ function parseFind(stdout: string): MarkedJobs {
     tag: fieldOf(record, 'JOB_DESCRIPTION'),
     jobName: fieldOf(record, 'JOB_NAME'),
     owner: fieldOf(record, 'USER'),
+    nativeState: fieldOf(record, 'STAT'),
   }));
   return { jobs, complete };
 }

@@ -1,10 +1,11 @@
 import { SpawnerError } from '../errors.ts';
 import { createLog } from '../log.ts';
 import type { CommandRunner, RunOptions } from '../runners/runner.ts';
-import { sleep } from '../sleep.ts';
 import { failureOf, saysNotFound } from './command.ts';
 import { limiterOf } from './limiter.ts';
 import type { JobStatus, Scheduler } from './scheduler.ts';
+import type { SharedAnswer } from './shared-query.ts';
+import { Shared, SharedQuery } from './shared-query.ts';
 
 /** One query of the job list: what differs between monitors. */
 export interface JobQuery {
@@ -24,23 +25,28 @@ export type Sighting =
   | { readonly kind: 'unlisted'; readonly at: number; readonly denied: boolean }
   | { readonly kind: 'unknown'; readonly at: number; readonly problem: string };
 
-interface Snapshot {
-  /** When the query began: the answer is at least as new. */
-  readonly at: number;
+/** How well a monitor knows its cluster. */
+export interface MonitorHealth {
+  /** The name of the scheduler; `systemd` for units. */
+  readonly scheduler: string;
+  /** In s, since the last usable answer was asked for; null before the first. */
+  readonly age: number | null;
+  /** How many queries failed in a row. */
+  readonly failures: number;
+}
+
+interface Snapshot extends SharedAnswer {
   readonly jobs: ReadonlyMap<string, JobStatus>;
   /** The answer to a question about one job: there is none. */
   readonly denied?: true;
-  /** Why a job that is not among them may exist all the same. */
-  readonly problem?: string;
 }
 
-/** The longest pause between two tries while the scheduler does not answer, in ms. */
-const longestPause = 15_000;
+/** How long a monitor that nobody asks is still spoken of, in ms. */
+const longestSilence = 600_000;
 
 const log = createLog('monitor');
 
-/** Monitors by what they ask, so that all who ask the same share one; gone with their runner. */
-const monitors = new WeakMap<CommandRunner, Map<string, JobMonitor>>();
+const monitors = new Shared<CommandRunner, JobMonitor>();
 
 /**
  * Knows the jobs of one cluster, for all spawners: asks about all of them in one command, at most
@@ -49,21 +55,12 @@ const monitors = new WeakMap<CommandRunner, Map<string, JobMonitor>>();
 export class JobMonitor {
   readonly #runner: CommandRunner;
   readonly #query: JobQuery;
-  /** The shortest that anybody asked for. */
-  #interval: number;
-  #last: Snapshot | undefined;
-  /** The query under way. */
-  #running: { readonly at: number; readonly snapshot: Promise<Snapshot> } | undefined;
-  /** The query that has not begun yet, for all who want an answer that is newer. */
-  #waiting: Promise<Snapshot> | undefined;
-  /** When the next query may begin, in ms of `performance.now()`. */
-  #earliest = 0;
-  #failures = 0;
+  readonly #shared: SharedQuery<Snapshot>;
 
   private constructor(runner: CommandRunner, query: JobQuery) {
     this.#runner = runner;
     this.#query = query;
-    this.#interval = query.interval;
+    this.#shared = new SharedQuery((at) => this.#run(at), query.interval);
   }
 
   /**
@@ -77,18 +74,25 @@ export class JobMonitor {
     const { scheduler, argv, options, interval } = query;
     const { name, states, patterns, readerKey } = scheduler;
     const key = JSON.stringify([name, argv, options, states, String(patterns.outage), readerKey]);
-    let shared = monitors.get(runner);
-    if (shared === undefined) {
-      shared = new Map();
-      monitors.set(runner, shared);
-    }
-    let monitor = shared.get(key);
-    if (monitor === undefined) {
-      monitor = new JobMonitor(runner, query);
-      shared.set(key, monitor);
-    }
-    monitor.#interval = Math.min(monitor.#interval, interval);
+    const monitor = monitors.of(runner, key, () => new JobMonitor(runner, query));
+    monitor.#shared.atLeastEvery(interval);
     return monitor;
+  }
+
+  /**
+   * How well the shared monitors of a runner know their clusters. Those are left out that nobody
+   * has asked for ten minutes: what they know is old because nobody needs it.
+   */
+  static healthOf(runner: CommandRunner): readonly MonitorHealth[] {
+    const now = performance.now();
+    return monitors.all(runner).flatMap((monitor) => {
+      const { usableAt, wantedAt, failures } = monitor.#shared;
+      if (wantedAt === undefined || now - wantedAt > longestSilence) {
+        return [];
+      }
+      const age = usableAt === undefined ? null : (now - usableAt) / 1000;
+      return [{ scheduler: monitor.#query.scheduler.name, age, failures }];
+    });
   }
 
   /**
@@ -98,7 +102,7 @@ export class JobMonitor {
    *   which may have to be waited for
    */
   async look(id: string, since = 0): Promise<Sighting> {
-    const { at, jobs, denied = false, problem } = await this.#snapshot(since);
+    const { at, jobs, denied = false, problem } = await this.#shared.answer(since);
     const status = jobs.get(id);
     if (status !== undefined) {
       return { kind: 'listed', status, at };
@@ -108,39 +112,13 @@ export class JobMonitor {
       : { kind: 'unknown', at, problem };
   }
 
-  #snapshot(since: number): Promise<Snapshot> {
-    if (this.#last !== undefined && this.#last.at >= since && performance.now() < this.#earliest) {
-      return Promise.resolve(this.#last);
-    }
-    if (this.#running !== undefined && this.#running.at >= since) {
-      return this.#running.snapshot;
-    }
-    this.#waiting ??= this.#ask();
-    return this.#waiting;
-  }
-
-  /** Asks when the query under way, if there is one, and the pause after it are over. */
-  async #ask(): Promise<Snapshot> {
-    await this.#running?.snapshot;
-    if (this.#earliest > performance.now()) {
-      await sleep(this.#earliest - performance.now());
-    }
-    const at = performance.now();
-    const snapshot = this.#run(at);
-    this.#waiting = undefined;
-    this.#running = { at, snapshot };
-    const answer = await snapshot;
-    this.#running = undefined;
-    this.#last = answer;
-    if (answer.problem === undefined) {
-      this.#failures = 0;
-      this.#earliest = at + this.#interval;
-    } else {
-      this.#failures += 1;
-      const pause = Math.min(this.#interval * 2 ** this.#failures, longestPause);
-      this.#earliest = performance.now() + pause * (0.5 + 0.5 * Math.random());
-    }
-    return answer;
+  /**
+   * The jobs that a complete list of `since` or later has, by their ids; undefined where it can't be
+   * had. The same object for all who share the list.
+   */
+  async all(since: number): Promise<ReadonlyMap<string, JobStatus> | undefined> {
+    const { jobs, problem } = await this.#shared.answer(since);
+    return problem === undefined ? jobs : undefined;
   }
 
   /** One query. It does not throw: what goes wrong is the `problem` of its answer. */

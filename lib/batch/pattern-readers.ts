@@ -63,11 +63,12 @@ export function rowReaders(
     },
     parseFind(stdout) {
       const { rows, complete } = rowsOf(stdout);
-      const jobs = rows.map(({ id = '', tag = '', name = '', owner }) => ({
+      const jobs = rows.map(({ id = '', tag = '', name = '', owner, state = '' }) => ({
         id,
         tag,
         jobName: name,
         ...(owner !== undefined && { owner }),
+        nativeState: state,
       }));
       return { jobs, complete };
     },

@@ -103,6 +103,11 @@ export class JobTemplates {
     return this.#commands.query.some(({ names }) => names.has('jobId'));
   }
 
+  /** Whether `find` says nothing of one job or account: it lists the jobs of all. */
+  get findsAll(): boolean {
+    return !this.#commands.find.some(({ names }) => ownNames.some((name) => names.has(name)));
+  }
+
   /** The options of `request` that are set, and that no template names: they have no effect. */
   get unused(): readonly string[] {
     const templates = [
@@ -179,8 +184,17 @@ export class JobTemplates {
   }
 
   /** The argument vector of a command about one job. */
-  argv(command: 'find' | 'cancel' | 'kill', facts: JobFacts): readonly string[] {
+  argv(command: 'cancel' | 'kill', facts: JobFacts): readonly string[] {
     return this.#render(this.#commands[command], this.#view(facts));
+  }
+
+  /**
+   * The argument vector of `find`, the same for all where it `findsAll`.
+   *
+   * @param boundary for between the fields of its output, or ''
+   */
+  find(facts: JobFacts, boundary = ''): readonly string[] {
+    return this.#render(this.#commands.find, { ...this.#view(facts), boundary });
   }
 
   /**
@@ -189,7 +203,7 @@ export class JobTemplates {
    * @throws OptionsError
    */
   check(facts: JobFacts): void {
-    this.argv('find', facts);
+    this.find(facts);
     this.argv('cancel', facts);
     this.argv('kill', facts);
     this.query(facts);
@@ -364,6 +378,9 @@ export interface JobFacts {
   readonly jobId?: string | undefined;
   readonly cluster?: string | undefined;
 }
+
+/** What differs between the jobs of a cluster. */
+const ownNames = ['username', 'homedir', 'tag', 'jobName', 'jobId'];
 
 const commonNames: readonly string[] = [
   'queue',

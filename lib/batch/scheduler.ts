@@ -65,7 +65,7 @@ export interface QueryAnswer {
   readonly complete: boolean;
 }
 
-/** A job of one account, and what it is marked with. */
+/** A job, and what it is marked with. */
 export interface MarkedJob {
   /** As the submission gave it. */
   readonly id: string;
@@ -75,9 +75,11 @@ export interface MarkedJob {
   readonly jobName: string;
   /** The account whose job it is, where the list holds the jobs of several. */
   readonly owner?: string;
+  /** The state in the batch system's own word, where the list may hold jobs that have ended. */
+  readonly nativeState?: string;
 }
 
-/** The jobs of one account. */
+/** Jobs and what they are marked with. */
 export interface MarkedJobs {
   /** Those that could be read. */
   readonly jobs: readonly MarkedJob[];
@@ -121,8 +123,13 @@ export interface SchedulerCommands {
    */
   readonly query: readonly string[];
   /**
-   * Lists the jobs of the account `username`, or of all, with their marks. Where it is empty, a
-   * start fails whose submission may have made a job or not: nobody could find out.
+   * Lists the jobs of all with their marks and owners: run as the hub's own account, one command for
+   * all who look for a job at the same time. One that names what differs between jobs, such as
+   * `username`, is run for each by itself, as that account. Where it is empty, a start fails whose
+   * submission may have made a job or not: nobody could find out.
+   *
+   * `boundary` is another text for each command, which nobody can know before: it keeps apart what
+   * others may have written into their jobs.
    */
   readonly find: readonly string[];
   /** Ends the job `jobId`, with time to end by itself. */
@@ -204,9 +211,10 @@ export interface Scheduler {
   /**
    * Reads the output of `find`.
    *
+   * @param boundary of this output; '' where the command has none
    * @throws ParseError
    */
-  parseFind(stdout: string): MarkedJobs;
+  parseFind(stdout: string, boundary?: string): MarkedJobs;
   /** Asked about a job that waits and is listed without a reason. */
   readonly explanation?: Explanation;
   /** Asked in turn about a job that has ended, until one of them knows. */

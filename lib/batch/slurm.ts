@@ -61,6 +61,13 @@ const US = '\x1f';
 
 const queryFields = ['%A', '%T', '%B', '%N', '%r', '%V', '%S', '%e'];
 
+/** Comments and names may hold any character, so that only what nobody could know keeps them apart. */
+const findFields = ['%A', '%k', '%j', '%T', '%u'];
+const findFormat = [RS, ...findFields.map((field) => `${field}${US}`), ''].join('{{boundary}}');
+
+/** What it prints for an account whose name it can't find out (uid_to_string of src/common/uid.c). */
+const nameless = 'nobody';
+
 /** Finished jobs too, of hidden partitions and of siblings too, without a header. */
 const everyJob = ['-h', '-a', '-t', 'all'];
 const cluster = '{{#cluster}}--clusters={{cluster}}{{/cluster}}';
@@ -190,16 +197,7 @@ export const slurm: Scheduler = {
       `${RS}${queryFields.join(US)}${US}`,
       cluster,
     ],
-    find: [
-      'squeue',
-      ...everyJob,
-      local,
-      '-u',
-      '{{username}}',
-      '-o',
-      `${RS}%A${US}%k${US}%j${US}`,
-      cluster,
-    ],
+    find: ['squeue', ...everyJob, local, '-o', findFormat, cluster],
     cancel: ['scancel', cluster, '{{jobId}}'],
     kill: ['scancel', '--signal=KILL', '--full', cluster, '{{jobId}}'],
   },
@@ -266,9 +264,19 @@ function parseQuery(stdout: string, table: StateTable): QueryAnswer {
   return { jobs: decisiveRows(jobs, ({ nativeState }) => nativeState === revoked), complete };
 }
 
-function parseFind(stdout: string): MarkedJobs {
-  const { records, complete } = recordsIn(stdout, 3);
-  const jobs = records.map(([id = '', tag = '', jobName = '']) => ({ id, tag, jobName }));
+/** Without a boundary it is a site's own list of one account: id, comment and name of each job. */
+function parseFind(stdout: string, boundary = ''): MarkedJobs {
+  const { records, complete } = recordsIn(
+    stdout,
+    boundary === '' ? 3 : findFields.length,
+    boundary,
+  );
+  const jobs = records.map((fields) => {
+    const [id = '', tag = '', jobName = '', nativeState = '', owner = ''] = fields;
+    return boundary === ''
+      ? { id, tag, jobName }
+      : { id, tag, jobName, nativeState, ...(owner !== nameless && { owner }) };
+  });
   return { jobs, complete };
 }
 
@@ -276,12 +284,13 @@ function parseFind(stdout: string): MarkedJobs {
 function recordsIn(
   stdout: string,
   width: number,
+  boundary = '',
 ): { readonly records: readonly (readonly string[])[]; readonly complete: boolean } {
-  const [before = '', ...parts] = stdout.split(RS);
+  const [before = '', ...parts] = stdout.split(`${RS}${boundary}`);
   const records: string[][] = [];
   let complete = /^(?:CLUSTER: \S+\s*|\s*)$/.test(before);
   for (const part of parts) {
-    const fields = part.split(US);
+    const fields = part.split(`${US}${boundary}`);
     const rest = fields[width];
     if (
       fields.length !== width + 1 ||

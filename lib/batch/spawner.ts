@@ -5,9 +5,10 @@ import { kept } from '../environment.ts';
 import { messageOf, OptionsError, StartError, StateError } from '../errors.ts';
 import type { ExitStatus, ServerAddress } from '../events.ts';
 import type { BatchOptions } from '../generated/options.ts';
-import type { StartMark } from '../mark.ts';
-import { newMark } from '../mark.ts';
+import type { MarkedServer, StartMark } from '../mark.ts';
+import { hubIdOf, newMark } from '../mark.ts';
 import type { OptionsSchema } from '../options.ts';
+import { sleep } from '../sleep.ts';
 import type { StopOptions } from '../spawner.ts';
 import { Spawner } from '../spawner.ts';
 import type { StartScope } from '../start.ts';
@@ -22,7 +23,7 @@ import type { EnvironmentFile, PreparedJob } from './request.ts';
 import { JobTemplates, portPlaceholder } from './request.ts';
 import type { JobStatus, Scheduler } from './scheduler.ts';
 import { withOverrides } from './scheduler.ts';
-import { Submitter } from './submitter.ts';
+import { findInterval, Submitter } from './submitter.ts';
 import { neverAccepted, terminate } from './terminate.ts';
 import type { Tracked } from './tracker.ts';
 import { JobTracker } from './tracker.ts';
@@ -121,6 +122,10 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     return this.runStart(signal, (start) => this.#launch(start));
   }
 
+  override get tag(): string | undefined {
+    return this.#slot.job?.tag;
+  }
+
   override get abilities(): readonly Ability[] {
     return ['logs'];
   }
@@ -146,6 +151,11 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     return status.state === 'ended' ? this.#finish(submitted, status) : null;
   }
 
+  override async survey(): Promise<readonly MarkedServer[] | undefined> {
+    const hubId = hubIdOf(this.context);
+    return hubId === undefined ? [] : this.#client.survey(hubId);
+  }
+
   /** See `Spawner`. `now` also hurries a stop that is under way. */
   override stop(how: StopOptions = {}): Promise<void> {
     this.#now ||= how.now === true;
@@ -156,7 +166,12 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
 
   override acceptPort(port: number): boolean {
     const { job } = this.#slot;
-    if (job === undefined || this.#terminating || this.options.endpoint !== 'callback') {
+    if (
+      job === undefined ||
+      this.detached ||
+      this.#terminating ||
+      this.options.endpoint !== 'callback'
+    ) {
       return false;
     }
     // The job has read its environment before it looked for a port.
@@ -195,7 +210,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   }
 
   protected override loadFields(fields: Readonly<Record<string, unknown>>): void {
-    const job = loadJob(fields);
+    const job = loadJob(fields, this.#username);
     if (job === undefined && fields['host'] !== undefined) {
       throw new StateError('The saved state has an address, but no job.');
     }
@@ -243,15 +258,44 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       start.report(10, `Job ${job.id} is submitted`);
       return await this.#untilReady(start, prepared.logFile);
     } catch (error) {
-      await this.#cleanUp(environmentFile?.path);
+      if (!this.detached) {
+        await this.#cleanUp(environmentFile?.path);
+      }
       throw error;
     } finally {
       this.#launching = false;
     }
   }
 
+  /** From a saved job, whose submission may have been cut off, to a server that answers. */
+  protected override async awaitServer(start: StartScope): Promise<ServerAddress> {
+    const { id, logFile } = await start.step('submit', this.options.startTimeout, (signal) =>
+      this.#untilFound(signal),
+    );
+    start.report(10, `Job ${id} is submitted`);
+    return this.#untilReady(start, logFile);
+  }
+
+  async #untilFound(signal: AbortSignal): Promise<SubmittedJob> {
+    for (;;) {
+      throwIfAborted(signal);
+      const job = this.#slot.required;
+      const found = isSubmitted(job) ? job : await this.#recover(job);
+      if (found !== undefined) {
+        return found;
+      }
+      if (this.#slot.job === undefined) {
+        throw new StartError('The hub ended while the job was submitted, and there is no job.', {
+          retryable: true,
+        });
+      }
+      await sleep(findInterval, signal);
+    }
+  }
+
   async #beforeSubmission(file: EnvironmentFile | undefined, signal: AbortSignal): Promise<void> {
     try {
+      await this.untilSaved();
       if (file !== undefined) {
         await this.#handOver.write(file);
       }
@@ -264,7 +308,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   }
 
   /** From a submitted job to a server that answers. */
-  async #untilReady(start: StartScope, logFile: string): Promise<ServerAddress> {
+  async #untilReady(start: StartScope, logFile: string | undefined): Promise<ServerAddress> {
     const { queueTimeout, startTimeout } = this.options;
     for (;;) {
       await start.step('queue', queueTimeout, (signal) =>
@@ -291,7 +335,11 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     }
   }
 
-  async #untilRunning(start: StartScope, signal: AbortSignal, logFile: string): Promise<void> {
+  async #untilRunning(
+    start: StartScope,
+    signal: AbortSignal,
+    logFile: string | undefined,
+  ): Promise<void> {
     const waiting = new WaitingJob(this.#client, this.#scheduler, this.options.held);
     for await (const status of this.#statuses(signal, logFile)) {
       if (hasStarted(status)) {
@@ -306,7 +354,10 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   }
 
   /** The address of the server; undefined if the job went back into the queue. */
-  #untilAddress(signal: AbortSignal, logFile: string): Promise<ServerAddress | undefined> {
+  #untilAddress(
+    signal: AbortSignal,
+    logFile: string | undefined,
+  ): Promise<ServerAddress | undefined> {
     return firstOf<ServerAddress | undefined>(
       signal,
       (inner) =>
@@ -330,7 +381,11 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   }
 
   /** Throws when the job has ended, or its server is no longer where it was. */
-  async #untilDeath({ url }: ServerAddress, signal: AbortSignal, logFile: string): Promise<never> {
+  async #untilDeath(
+    { url }: ServerAddress,
+    signal: AbortSignal,
+    logFile: string | undefined,
+  ): Promise<never> {
     for await (const _ of this.#statuses(signal, logFile)) {
       if (this.address?.url !== url) {
         throw startsAnew;
@@ -346,7 +401,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
    */
   async *#statuses(
     signal: AbortSignal,
-    logFile: string,
+    logFile: string | undefined,
   ): AsyncGenerator<JobStatus, void, undefined> {
     for (let since = 0; ; ) {
       throwIfAborted(signal);
@@ -357,11 +412,11 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       const { status, at } = await unlessAborted(signal, () => this.#status(job, since));
       since = at + 1;
       if (status.state === 'ended') {
-        const log = await this.#client.logTail(logFile, this.apiToken);
+        const log = logFile && (await this.#client.logTail(logFile, this.apiToken));
         const exit = await this.#finish(job, status);
         throw new StartError(
           `The job ${job.id} ended before its server answered: ${exit.message}${log ? ` The end of its log:\n${log}` : ''}`,
-          { exit, ...(log !== undefined && { log }) },
+          { exit, ...(log && { log }) },
         );
       }
       yield status;

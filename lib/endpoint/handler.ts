@@ -107,9 +107,10 @@ export function endpointHandler(
       if (call.method !== 'POST') {
         throw new Refusal(405, 'Only POST is allowed here.', { allow: 'POST' });
       }
-      const target = find(readToken(call.authorization));
+      const targets = find(readToken(call.authorization));
       const port = readPort(await readBody(call));
-      if (!target.acceptPort(port)) {
+      // After a hand-over there may be two of the same server, of which one waits.
+      if (!targets.some((target) => target.acceptPort(port))) {
         throw new Refusal(409, 'This server has no job that could report a port now.');
       }
       return { status: 201, body: { port } };
@@ -141,7 +142,9 @@ export function endpointHandler(
 }
 
 /** Looks at every target however early one fits, so that the time taken tells nothing. */
-function tokenFinder(list: () => Iterable<EndpointTarget>): (token: string) => EndpointTarget {
+function tokenFinder(
+  list: () => Iterable<EndpointTarget>,
+): (token: string) => readonly EndpointTarget[] {
   const digests = new WeakMap<
     EndpointTarget,
     { readonly token: string; readonly digest: Buffer }
@@ -155,13 +158,13 @@ function tokenFinder(list: () => Iterable<EndpointTarget>): (token: string) => E
   };
   return (token) => {
     const digest = sha256(token);
-    let found: EndpointTarget | undefined;
+    const found: EndpointTarget[] = [];
     for (const target of list()) {
       const { apiToken } = target;
       if (typeof apiToken !== 'string') continue;
-      if (timingSafeEqual(digestOf(target, apiToken), digest)) found ??= target;
+      if (timingSafeEqual(digestOf(target, apiToken), digest)) found.push(target);
     }
-    if (!found) throw new Refusal(403, 'This token belongs to no server of this hub.');
+    if (found.length === 0) throw new Refusal(403, 'This token belongs to no server of this hub.');
     return found;
   };
 }

@@ -888,6 +888,86 @@ export interface SlurmRequest extends BatchRequest {
 }
 
 /**
+ * How a supervisor starts, watches and ends servers.
+ */
+export interface SupervisorPolicies {
+  /**
+   * How many starts are under way at once; others wait for their turn, people with fewer starts under way first. A start whose job waits in the queue of a batch system does not count.
+   *
+   * @default `100`
+   */
+  readonly startLimit: number;
+  /**
+   * The most servers of one person, ready or on their way. Default: none.
+   */
+  readonly userLimit?: number;
+  /**
+   * The most servers of all together, ready or on their way. Default: none.
+   */
+  readonly serverLimit?: number;
+  /**
+   * How often a start is begun anew by itself after it has failed for a reason that may pass.
+   *
+   * @default `2`
+   */
+  readonly retries: number;
+  /**
+   * How long the first pause before that takes, in ms; each one after it takes twice as long, and each up to half of that less, by chance.
+   *
+   * @default `5000`
+   */
+  readonly retryDelay: number;
+  /**
+   * After how many starts of a server that failed one after the other it can't be started for the time of failurePause.
+   *
+   * @default `3`
+   */
+  readonly failureLimit: number;
+  /**
+   * After how many starts by one kind of spawner that failed one after the other, whoever's they were, nothing is started by it for the time of failurePause.
+   *
+   * @default `20`
+   */
+  readonly spawnerFailureLimit: number;
+  /**
+   * How long nothing is started after repeated failures, in ms. Then one more failure is enough for another pause.
+   *
+   * @default `60000`
+   */
+  readonly failurePause: number;
+  /**
+   * How often is asked which servers live, in ms, give or take a tenth.
+   *
+   * @default `30000`
+   */
+  readonly pollInterval: number;
+  /**
+   * How often a server is asked whether it answers HTTP, in ms; 0 is never. One that does not twice in a row is unhealthy.
+   *
+   * @default `60000`
+   */
+  readonly healthInterval: number;
+  /**
+   * After how long without touch() a server is stopped, in ms, counted from when it was ready, or known to be after a restart of the hub; 0 is never.
+   *
+   * @default `0`
+   */
+  readonly idleTimeout: number;
+  /**
+   * How long after the request for it a server is stopped, in ms; 0 is never.
+   *
+   * @default `0`
+   */
+  readonly maxAge: number;
+  /**
+   * What is done with jobs and units that carry the mark of this hub and belong to no server that it knows: whether they are ended, or only told of.
+   *
+   * @default `"cancel"`
+   */
+  readonly strays: 'cancel' | 'report';
+}
+
+/**
  * Options of SystemdSpawner. Templates know \{\{username\}\}, the name in the hub; \{\{userid\}\}, its id there; \{\{servername\}\}; and \{\{account\}\}, that of the operating system.
  */
 export interface SystemdOptions extends SpawnerOptions {

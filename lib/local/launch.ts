@@ -19,6 +19,8 @@ export interface Launch {
 /** A process that is, or is about to become, a server. */
 export interface Launched {
   readonly process: ChildProcess;
+  /** Lets it go on. Until then it does nothing, and it ends if this process does. */
+  readonly goOn: () => void;
   /** What it said before it became the server: its standard output, and standard error. */
   readonly said: Promise<readonly [string, string]>;
 }
@@ -32,6 +34,7 @@ export interface Launched {
  * /dev/null, is opened as it is. `rm` and `env` come from the hub's PATH.
  */
 const script = `
+read -r _ || exit
 echo directory
 cd -- "$1" || exit
 echo program
@@ -44,7 +47,7 @@ if [ -f "$2" ] || [ -L "$2" ]; then rm -f -- "$2"; fi
 mask=$(umask)
 umask 077
 set -C
-exec 3>&1 >"$2" 2>&1 || exit
+exec 3>&1 >"$2" 2>&1 </dev/null || exit
 echo launched >&3
 exec 3>&-
 umask "$mask"
@@ -97,7 +100,7 @@ export async function launch(server: Launch): Promise<Launched> {
     const child = spawn(first, args, {
       cwd: '/',
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       env: {
         ...Object.fromEntries(variables.filter(([name]) => !special.test(name))),
         PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
@@ -106,7 +109,10 @@ export async function launch(server: Launch): Promise<Launched> {
     child.unref();
     await once(child, 'spawn');
     // Read from now on: Node throws away what nobody reads when the process ends.
-    return { process: child, said: Promise.all([text(child.stdout), text(child.stderr)]) };
+    const said = Promise.all([text(child.stdout), text(child.stderr)]);
+    // It may have ended by then.
+    child.stdin.on('error', () => {});
+    return { process: child, goOn: () => child.stdin.end('\n'), said };
   } catch (error) {
     throw await explain(error, first, { cwd: '/' });
   }

@@ -158,6 +158,7 @@ function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
 }
 
-function isOver(status: ProcessStatus): boolean {
+/** Whether it says that the process has ended. */
+export function isOver(status: ProcessStatus): boolean {
   return status === 'ended' || status === 'replaced';
 }

@@ -7,6 +7,7 @@ import { messageOf, StartError, StateError } from '../errors.ts';
 import type { ExitStatus, ServerAddress } from '../events.ts';
 import type { LocalProcessOptions } from '../generated/options.ts';
 import { endOfLog } from '../runners/log-tail.ts';
+import { sleep } from '../sleep.ts';
 import type { StopOptions } from '../spawner.ts';
 import { Spawner } from '../spawner.ts';
 import type { StartScope } from '../start.ts';
@@ -19,8 +20,11 @@ import { logFile } from './log-file.ts';
 import { reservePort } from './port.ts';
 import type { ProcessIdentity, ProcessTable } from './process.ts';
 import { processTable } from './process.ts';
-import { LocalServer } from './server.ts';
+import { isOver, LocalServer } from './server.ts';
 import { usageOf } from './usage.ts';
+
+/** In ms: how often is looked whether a server has ended that is no child of this process. */
+const lookInterval = 250;
 
 /** What is known of the end of a server that was no child of this process. */
 const unseenEnd: ExitStatus = {
@@ -57,6 +61,8 @@ export class LocalProcessSpawner extends Spawner<LocalProcessOptions> {
   /** `stop({ now: true })` was called. */
   #now = false;
   #statusKnown = true;
+  /** The process that was launched goes on to become the server. */
+  #handedOver = false;
 
   /** @throws OptionsError if the context or an option is not what it must be */
   constructor(context: SpawnerContext, options: Partial<LocalProcessOptions> = {}) {
@@ -157,10 +163,13 @@ export class LocalProcessSpawner extends Spawner<LocalProcessOptions> {
     const { port, release } = await reservePort(this.options.ip, this.options.port);
     this.#port = port;
     this.#atWork = true;
+    this.#handedOver = false;
     try {
       return await this.#bringUp(start, port);
     } catch (error) {
-      await this.#endFailed(error);
+      if (!(this.detached && this.#handedOver)) {
+        await this.#endFailed(error);
+      }
       throw error;
     } finally {
       this.#atWork = false;
@@ -184,6 +193,23 @@ export class LocalProcessSpawner extends Spawner<LocalProcessOptions> {
     return ready;
   }
 
+  protected override async awaitServer(start: StartScope): Promise<ServerAddress> {
+    const { address } = this;
+    const server = this.#server;
+    if (server === undefined || address === undefined) {
+      throw new StartError('The hub ended before it knew where the server listens.');
+    }
+    return this.waitUntilReady(start, address, async (signal) => {
+      while (!isOver(await server.status())) {
+        await sleep(lookInterval, signal);
+        throwIfAborted(signal);
+      }
+      const exit = server.exit ?? unseenEnd;
+      await this.ended(exit);
+      throw new StartError(`The server ended before it answered: ${exit.message}`, { exit });
+    });
+  }
+
   async #launch(start: StartScope, port: number, signal: AbortSignal) {
     const account = await findAccount(this.account, this.runner, signal);
     const { cmd, args, ip } = this.options;
@@ -205,6 +231,9 @@ export class LocalProcessSpawner extends Spawner<LocalProcessOptions> {
     });
     await server.identify();
     const address = this.setAddress(reachableHost(ip), port);
+    await unlessAborted(signal, () => this.untilSaved());
+    launched.goOn();
+    this.#handedOver = true;
     await unlessAborted(signal, () => handedOver(launched, plan));
     const { pid } = server.identity;
     this.log('server of %s: process %d', this.context.user.name, pid);

@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import { CommandError, ParseError, StartError } from '../errors.ts';
 import type { CommandResult, CommandRunner, RunOptions } from '../runners/runner.ts';
+import { sleep } from '../sleep.ts';
 import type { ServiceEnd } from './exit.ts';
 
 /** How the commands of systemd are run. */
@@ -132,17 +133,47 @@ export class Manager {
 
   /** The end of a unit's journal; undefined where it can't be read. */
   async journal(unit: string, options: JournalOptions): Promise<string | undefined> {
-    const entries = await this.#read(options, [
-      '--all',
-      '--output-fields=MESSAGE',
-      `--unit=${unit}`,
-    ]);
+    return this.#messages(options, this.#byUnit(unit) ?? [`--unit=${unit}`]);
+  }
+
+  /**
+   * The same for a unit that did not start, with what its process said before it was to become the
+   * server. That process ends at once: a journal that is late can't see any more which unit it was of.
+   *
+   * @param uid of the server's account, where it is known
+   */
+  async journalOfFailure(
+    unit: string,
+    options: JournalOptions,
+    uid: number | undefined,
+  ): Promise<string | undefined> {
+    // Anybody may write a field UNIT; `_UID` is journald's own word. Two of a field are alternatives.
+    const uids = [0, uid].flatMap((one) => (one === undefined ? [] : [`_UID=${one}`]));
+    return this.#messages(
+      options,
+      this.#byUnit(unit) ?? [`_SYSTEMD_UNIT=${unit}`, '+', `UNIT=${unit}`, ...uids],
+    );
+  }
+
+  /**
+   * What is about a unit of the systemd of an account, also where the journal was too late to see
+   * which unit a process was of. `--user` gives what that account has written, and nobody else.
+   */
+  #byUnit(unit: string): readonly string[] | undefined {
+    return this.#options.scope === 'user'
+      ? [`_SYSTEMD_USER_UNIT=${unit}`, '+', `USER_UNIT=${unit}`, '+', `SYSLOG_IDENTIFIER=${unit}`]
+      : undefined;
+  }
+
+  async #messages(options: JournalOptions, which: readonly string[]): Promise<string | undefined> {
+    const fields = ['--all', '--output-fields=MESSAGE,MESSAGE_ID'];
+    const entries = await this.#read(options, [...fields, ...which]);
     return entries?.map(({ MESSAGE }) => (MESSAGE === undefined ? '' : `${MESSAGE}\n`)).join('');
   }
 
   /** Entries of the journal, the oldest first. */
   async #read(
-    { lines, since }: JournalOptions,
+    { lines, since, hasEnded = false }: JournalOptions,
     which: readonly string[],
   ): Promise<readonly Fields[] | undefined> {
     const argv = [
@@ -154,9 +185,18 @@ export class Manager {
     ];
     try {
       // Else what was written a moment ago may not be there yet. Root alone may ask for it.
-      await this.run(['journalctl', '--sync'], { timeout: syncTimeout });
-      const { stdout, exitCode } = await this.run(argv);
-      return exitCode === 0 ? stdout.split('\n').map(fieldsIn).reverse() : undefined;
+      const sync = await this.run(['journalctl', '--sync'], { timeout: syncTimeout });
+      const isSynced = sync.exitCode === 0 && !sync.timedOut;
+      for (const end = performance.now() + syncTimeout; ; await sleep(syncInterval)) {
+        const { stdout, exitCode } = await this.run(argv);
+        if (exitCode !== 0) {
+          return undefined;
+        }
+        const entries = stdout.split('\n').map(fieldsIn).reverse();
+        if (isSynced || !hasEnded || entries.some(isEnd) || performance.now() >= end) {
+          return entries;
+        }
+      }
     } catch {
       return undefined;
     }
@@ -165,6 +205,8 @@ export class Manager {
 
 /** In ms: how long the journal may take to write down what it has got. */
 const syncTimeout = 5000;
+/** In ms: how often it is looked at, where it does not say so. */
+const syncInterval = 200;
 
 /** Messages by their ids: systemd.journal-fields(7), and the catalog of systemd. */
 const unitStarting = '7d4958e842da4a758f6c1cdc7b36dcc5';
@@ -172,6 +214,11 @@ const unitStopping = 'de5b426a63be47a7b6ac3eaac82e2f6f';
 const processExited = '98e322203f7a4ed290d09fe03c09fe15';
 const unitFailed = 'd9b373ed55a64feb8242e02dbe79a49c';
 const unitSucceeded = '7ad2d189f7e94e70a38c781354912448';
+
+/** What the processes of a unit have said stands before it. */
+function isEnd({ MESSAGE_ID }: Fields): boolean {
+  return MESSAGE_ID === unitFailed || MESSAGE_ID === unitSucceeded;
+}
 
 function endIn(entries: readonly Fields[], description: string): ServiceEnd | undefined {
   let exit = { code: '', status: '' };
@@ -245,6 +292,11 @@ export interface JournalOptions {
   /** The most. */
   readonly lines: number;
   readonly since: Date;
+  /**
+   * Whether the unit has ended: where the journal can't be told to write down what it has got, that
+   * end is waited for. Default: false
+   */
+  readonly hasEnded?: boolean;
 }
 
 /** The error for a command that failed. */

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { OptionsError, StartError } from '../errors.ts';
 import { printfText, shellWord } from '../quote.ts';
 import type { ServiceEnd } from './exit.ts';
@@ -52,9 +51,13 @@ cat >environment && chmod 400 environment && printf %s "$2" >run && chmod 444 ru
 /** In bytes: Linux takes no longer string in an environment. */
 const longestVariable = 131_000;
 
+/** Leaves the directory to another start that is under way: the tag of the own one is the third argument. */
 const removeScript = `
+until= tag=
+read -r until tag 2>/dev/null <"$1/starting"
+[ -n "$tag" ] && [ "$tag" != "$3" ] && [ "$until" -gt "$(date +%s)" ] && exit 0
 rm -rf -- "$1" || exit 1
-[ -n "$3" ] && rmdir -- "$2" 2>/dev/null
+[ -n "$4" ] && rmdir -- "$2" 2>/dev/null
 exit 0`;
 
 /**
@@ -131,12 +134,13 @@ export class RuntimeDirectory {
   /**
    * Takes it for one start.
    *
+   * @param tag tells that start from others
    * @param seconds after which the start is over, even if it never says so
    * @throws StartError where another start has it, or another account; CommandError
    */
-  async begin(seconds: number): Promise<void> {
+  async begin(tag: string, seconds: number): Promise<void> {
     const until = Math.ceil(Date.now() / 1000 + seconds);
-    this.#line = `${until} ${randomBytes(8).toString('hex')}`;
+    this.#line = `${until} ${tag}`;
     const result = await this.#sh(beginScript, [this.path, this.#parent, this.#line]);
     if (result.exitCode === strange) {
       throw new StartError(
@@ -157,6 +161,9 @@ export class RuntimeDirectory {
    * @throws CommandError
    */
   async settle(): Promise<void> {
+    if (this.#line === '') {
+      return;
+    }
     const args = [this.path, this.#parent, this.#line, this.#ownParent];
     this.#check(await this.#sh(settleScript, args), 'could not be left to others');
   }
@@ -193,9 +200,14 @@ export class RuntimeDirectory {
     return { result, code: code ?? '', status: status ?? '', oomKills: Number(kills) };
   }
 
-  /** @throws CommandError */
-  async remove(): Promise<void> {
-    const args = [this.path, this.#parent, this.#ownParent];
+  /**
+   * Removes it, unless another start has it.
+   *
+   * @param tag of the start that it belongs to
+   * @throws CommandError
+   */
+  async remove(tag: string): Promise<void> {
+    const args = [this.path, this.#parent, tag, this.#ownParent];
     this.#check(await this.#sh(removeScript, args), 'could not be removed');
   }
 

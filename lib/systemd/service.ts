@@ -20,6 +20,8 @@ export interface ServicePlan {
   readonly slice: { readonly name: string; readonly properties: readonly string[] } | undefined;
   /** Where the hub reaches a server that has a network of its own, as in `127.0.0.1:40123`. */
   readonly proxyAt: string | undefined;
+  /** Of the server's account; undefined where systemd makes one up. */
+  readonly uid: number | undefined;
   /** In ms: how long systemd may take to start it. */
   readonly timeout: number;
   /** What no error may show. */
@@ -115,21 +117,36 @@ export class Service {
         { retryable: true },
       );
     }
-    const lines = (await this.journal({ lines: 20, since: began })) ?? '';
+    const lines = await this.#journalOfFailure(result, plan, began);
     const journal = withoutSecret(lines, plan.secret);
     const error = failed('systemd-run', result, `systemd did not start ${this.unit}`);
-    const why = journal
+    const said = journal
       .split('\n')
       .filter((line) => line.startsWith(`${this.unit}: `))
-      .map((line) => line.slice(this.unit.length + 2))
-      .filter(
-        (line) => !/ process exited, |^Failed with result |\/run\/systemd\/transient\//.test(line),
-      );
+      .map((line) => line.slice(this.unit.length + 2));
+    const reasons = said.filter(
+      (line) => !/ process exited, |^Failed with result |\/run\/systemd\/transient\//.test(line),
+    );
+    // It has the name of the step that failed, as in `status=200/CHDIR`.
+    const why =
+      reasons.length > 0
+        ? reasons
+        : said.filter((line) => line.startsWith('Main process exited, '));
     return new StartError([error.message, ...new Set(why)].join('; '), {
       retryable: result.timedOut,
       cause: error,
       ...(journal !== '' && { log: journal }),
     });
+  }
+
+  async #journalOfFailure(
+    { stderr }: CommandResult,
+    { uid }: ServicePlan,
+    since: Date,
+  ): Promise<string> {
+    // Where systemd refused to begin, there is no end.
+    const options = { lines: 20, since, hasEnded: /^Job for /m.test(stderr) };
+    return (await this.#manager.journalOfFailure(this.unit, options, uid)) ?? '';
   }
 
   /** A socket of the machine's own, and behind it a service in the network of the server. */

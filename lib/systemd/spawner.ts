@@ -1,8 +1,10 @@
 import { hostname } from 'node:os';
 import type { Ability, LogOptions, ServerUsage } from '../abilities.ts';
 import { throwIfAborted, unlessAborted } from '../abort.ts';
-import { reachableHost } from '../address.ts';
+import { reachableHost, serverAddress } from '../address.ts';
 import { JobMonitor } from '../batch/monitor.ts';
+import type { JobStatus } from '../batch/scheduler.ts';
+import { Shared } from '../batch/shared-query.ts';
 import type { SpawnerContext } from '../context.ts';
 import { kept } from '../environment.ts';
 import {
@@ -17,7 +19,8 @@ import type { ExitStatus, ServerAddress } from '../events.ts';
 import type { SystemdOptions } from '../generated/options.ts';
 import type { ReservedPort } from '../local/port.ts';
 import { reservePort } from '../local/port.ts';
-import { newMark } from '../mark.ts';
+import type { MarkedServer } from '../mark.ts';
+import { hubIdOf, newMark } from '../mark.ts';
 import { withoutSecret } from '../runners/log-tail.ts';
 import type { PasswdEntry } from '../runners/passwd.ts';
 import { passwdEntry } from '../runners/passwd.ts';
@@ -34,7 +37,7 @@ import type { ServicePlan } from './service.ts';
 import { Service } from './service.ts';
 import type { UnitFacts } from './unit-name.ts';
 import { directoryName, unitFacts, unitName, unitPattern } from './unit-name.ts';
-import { listUnits, parseUnits, states } from './units.ts';
+import { descriptionOf, listUnits, parseUnits, serversIn, states } from './units.ts';
 
 /** The unit that a spawner has started or taken over. */
 interface RunningUnit {
@@ -75,7 +78,9 @@ interface UnitEnd {
  * - `RestrictRealtime=yes`: no real-time scheduling freezes the machine.
  * - `LockPersonality=yes`: no emulation of other systems.
  * - `RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK`: no raw packets.
- * - `RemoveIPC=yes`: shared memory and message queues go with the server.
+ * - `RemoveIPC=yes`: shared memory and message queues go with the last unit that runs as the account,
+ *   so they stay while another server of it or a systemd of its own is there. It does nothing where
+ *   `scope` is `user`.
  *
  * Left out are MemoryDenyWriteExecute, RestrictNamespaces and SystemCallFilter, which kernels, browsers
  * and compilers need, ProtectHome, since the notebooks are there, and PrivateNetwork.
@@ -129,6 +134,10 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     return this.runStart(signal, (start) => this.#launch(start));
   }
 
+  override get tag(): string | undefined {
+    return this.#running && tagIn(this.#running.description);
+  }
+
   override get abilities(): readonly Ability[] {
     return ['usage', 'logs'];
   }
@@ -148,9 +157,17 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
   }
 
   /** The end of the journal of the unit, by default of this run of it. */
-  override async logs({ lines = 100, since }: LogOptions = {}): Promise<string | null> {
+  override logs(options: LogOptions = {}): Promise<string | null> {
+    return this.#journal(options);
+  }
+
+  async #journal({
+    lines = 100,
+    since,
+    hasEnded = false,
+  }: LogOptions & { hasEnded?: boolean }): Promise<string | null> {
     const { service, startedAt = 0 } = this.#running ?? {};
-    const text = await service?.journal({ lines, since: since ?? new Date(startedAt) });
+    const text = await service?.journal({ lines, since: since ?? new Date(startedAt), hasEnded });
     return text === undefined ? null : withoutSecret(text, this.apiToken);
   }
 
@@ -164,6 +181,22 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
       await this.#end(running, end);
     }
     return this.exit ?? null;
+  }
+
+  /** Nothing where `scope` is `user`: each account has a systemd of its own. */
+  override async survey(): Promise<readonly MarkedServer[] | undefined> {
+    const hubId = hubIdOf(this.context);
+    const { scope, runtimeDir = systemDirectory } = this.options;
+    if (hubId === undefined || scope === 'user') {
+      return [];
+    }
+    const units = await this.#monitor(this.#manager(undefined)).all(performance.now() + 1);
+    return (
+      units &&
+      surveys.of(units, JSON.stringify([hubId, runtimeDir]), () =>
+        serversIn(units, hubId, runtimeDir),
+      )
+    );
   }
 
   /** See `Spawner`. With `now` all processes get SIGKILL at once, also in a stop that is under way. */
@@ -226,6 +259,14 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     this.#running = { service, description, uid, startedAt: started };
   }
 
+  /** The hub may have ended between the start of the unit and that of its server. */
+  protected override addressKnown(): ServerAddress | undefined {
+    const { port } = descriptionOf(this.#running?.description ?? '') ?? {};
+    return port === undefined
+      ? undefined
+      : serverAddress(this.context, reachableHost(this.options.ip), port);
+  }
+
   /** Forgets the unit. */
   protected override clearFields(): void {
     this.#running = undefined;
@@ -239,42 +280,60 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     const { entry, service, uid, release } = await start.step('launch', startTimeout, (signal) =>
       unlessAborted(signal, () => this.#prepare()),
     );
-    await service.directory.begin((startTimeout + httpTimeout) / 1000);
+    const tag = this.#newTag();
+    let reserved: ReservedPort | undefined;
     let isFree = false;
     let launched = false;
     try {
-      const found = await this.#leftover(service);
+      // Saved before the directory is taken, so that no end of the hub keeps others from it.
+      await this.#take({ service, description: tag, uid }, undefined);
+      throwIfAborted(start.signal);
+      await service.directory.begin(tag, (startTimeout + httpTimeout) / 1000);
+      const adopted = await this.#leftover(service);
       isFree = true;
-      const reserved = found ?? (await reservePort(this.options.ip, this.options.port));
-      try {
-        this.#port = reserved.port;
-        const description = found?.description ?? this.#newDescription(reserved.port);
-        const running = { service, description, uid, startedAt: Date.now() };
-        this.#running = running;
-        this.stateChanged();
+      if (adopted !== undefined) {
+        await this.#take({ service, description: adopted.description, uid }, adopted.port);
+      } else {
+        reserved = await reservePort(this.options.ip, this.options.port);
+        const description = `${tag} port ${reserved.port}`;
+        await this.#take({ service, description, uid }, reserved.port);
         throwIfAborted(start.signal);
-        if (found === undefined) {
-          start.report(20, `Starting the unit ${service.unit}`);
-          await start.step('launch', startTimeout, async () =>
-            service.start(this.#plan(service, description, entry, release)),
-          );
-        }
-        launched = true;
-        this.#listedSince = performance.now();
-        this.log('server of %s: %s unit %s', this.context.user.name, scope, service.unit);
-        return await this.#untilReady(start, running);
-      } finally {
-        reserved.release();
+        start.report(20, `Starting the unit ${service.unit}`);
+        await start.step('launch', startTimeout, async () => {
+          await service.start(this.#plan(service, description, entry, release));
+          launched = true;
+        });
       }
+      launched = true;
+      this.#listedSince = performance.now();
+      this.log('server of %s: %s unit %s', this.context.user.name, scope, service.unit);
+      return await this.#untilReady(start);
     } catch (error) {
-      // Else the directory may be that of a unit that lives.
-      if (isFree) {
+      if (!isFree) {
+        // The directory, or the unit, may be that of another start.
+        this.#forget();
+      } else if (!(this.detached && launched)) {
         await this.#endFailed(error, service, launched);
       }
       throw error;
     } finally {
+      reserved?.release();
       await this.#settle(service);
     }
+  }
+
+  /** Takes a unit, and waits until it is saved. */
+  async #take(unit: Omit<RunningUnit, 'startedAt'>, port: number | undefined): Promise<void> {
+    this.#running = { ...unit, startedAt: Date.now() };
+    this.#port = port;
+    this.stateChanged();
+    await this.untilSaved();
+  }
+
+  #forget(): void {
+    this.#running = undefined;
+    this.#port = undefined;
+    this.stateChanged();
   }
 
   /** What fails here is not the start: others wait until the time of this one is over. */
@@ -290,20 +349,42 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     }
   }
 
-  async #untilReady(start: StartScope, running: RunningUnit): Promise<ServerAddress> {
+  protected override async awaitServer(start: StartScope): Promise<ServerAddress> {
+    const { address } = this;
+    const running = this.#running;
+    if (running === undefined || address === undefined) {
+      throw new StartError('The hub ended before it knew where the server listens.');
+    }
+    return this.#untilAnswer(start, running, address);
+  }
+
+  async #untilReady(start: StartScope): Promise<ServerAddress> {
+    const running = this.#running;
+    if (running === undefined) {
+      throw new StartError('The unit was forgotten while it was started.');
+    }
     const { service } = running;
     this.announce('submitted', { id: service.unit });
     this.announce('running', { host: hostname() });
     await this.#checkLimits(service);
     const { ip, port } = this.options;
     const address = this.setAddress(reachableHost(ip), this.#port ?? port);
+    return this.#untilAnswer(start, running, address);
+  }
+
+  #untilAnswer(
+    start: StartScope,
+    running: RunningUnit,
+    address: ServerAddress,
+  ): Promise<ServerAddress> {
+    const { service } = running;
     start.report(50, `The server runs as the unit ${service.unit}`);
     return this.waitUntilReady(start, address, async (signal) => {
       for (let since = performance.now(); ; since = performance.now()) {
         throwIfAborted(signal);
         const { exit } = (await unlessAborted(signal, () => this.#endOf(running, since))) ?? {};
         if (exit !== undefined) {
-          const log = await this.logs({ lines: 20 });
+          const log = await this.#journal({ lines: 20, hasEnded: true });
           throw new StartError(
             `The unit ${service.unit} ended before its server answered: ${exit.message}${log ? ` The end of its journal:\n${log}` : ''}`,
             { exit, ...(log !== null && log !== '' && { log }) },
@@ -335,7 +416,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
       await this.#checkUserManager(manager);
     }
     const parent =
-      runtimeDir ?? (uid === undefined ? '/run/hubspawner' : `/run/user/${uid}/hubspawner`);
+      runtimeDir ?? (uid === undefined ? systemDirectory : `/run/user/${uid}/hubspawner`);
     const directory = new RuntimeDirectory(manager, `${parent}/${directoryName(this.#unit)}`);
     return { entry, uid, release, service: new Service(manager, this.#unit, directory) };
   }
@@ -399,14 +480,14 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
       return undefined;
     }
     const [, hub] = /^hubspawner:([0-9a-f]+):/.exec(description) ?? [];
-    if (activeState !== 'failed' && hub !== undefined && hub !== hubOf(this.#newDescription(0))) {
+    if (activeState !== 'failed' && hub !== undefined && hub !== hubOf(this.#newTag())) {
       throw new StartError(
         `The unit ${service.unit} is a server of another hub, or of this one when its apiUrl was another: give each hub an unitNameTemplate of its own, or stop the unit.`,
       );
     }
     const [, port] = /^hubspawner:\S+ port (\d+)$/.exec(description) ?? [];
     if (this.options.existingUnit === 'adopt' && activeState === 'active' && port !== undefined) {
-      return { port: Number(port), description, release: () => {} };
+      return { port: Number(port), description };
     }
     this.log('the unit %s is there already, and is replaced', service.unit);
     const problem = await service.stop(this.options.stopTimeout + this.options.commandTimeout);
@@ -419,8 +500,8 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     return undefined;
   }
 
-  #newDescription(port: number): string {
-    return `${newMark(this.context, 90).tag} port ${port}`;
+  #newTag(): string {
+    return newMark(this.context, 90).tag;
   }
 
   #plan(
@@ -444,6 +525,8 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
       ...(release >= 243 ? ([['OOMPolicy', 'continue']] as const) : []),
       ['TimeoutStopSec', `${stopTimeout}ms`],
       ['WorkingDirectory', this.#workingDirectory(entry)],
+      // The systemd of an account does not tell the journal of which unit it is what a server says.
+      ...(this.options.scope === 'user' ? ([['SyslogIdentifier', service.unit]] as const) : []),
       ...(this.#isIsolatedUser
         ? ([
             // The systemd of an account ignores, without a word, what it has no right to do outside.
@@ -479,6 +562,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
               properties: slicePropertiesOf(this.options, this.#facts),
             },
       proxyAt: privateNetwork ? `${reachableHost(ip)}:${this.#port}` : undefined,
+      uid: entry?.uid,
       timeout: startTimeout,
       secret: this.apiToken,
     };
@@ -565,12 +649,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
   async #endOf(running: RunningUnit, since: number): Promise<UnitEnd | undefined> {
     const { service, description, uid, startedAt } = running;
     const manager = this.#manager(uid);
-    const sighting = await JobMonitor.of(this.runner, {
-      scheduler: { name: 'systemd', parseQuery: parseUnits, patterns: noPatterns, states },
-      argv: listUnits(manager.command('systemctl'), unitPattern(this.options.unitNameTemplate)),
-      options: manager.runOptions,
-      interval: this.options.queryInterval,
-    }).look(service.unit, since);
+    const sighting = await this.#monitor(manager).look(service.unit, since);
     if (sighting.kind === 'unknown' && (await this.#isManagerGone(uid))) {
       return { exit: await service.exit(description, new Date(startedAt)), isReplaced: false };
     }
@@ -587,6 +666,15 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     }
     // The list says that something has changed; the unit itself says what.
     return this.#endNow(running);
+  }
+
+  #monitor(manager: Manager): JobMonitor {
+    return JobMonitor.of(this.runner, {
+      scheduler: { name: 'systemd', parseQuery: parseUnits, patterns: noPatterns, states },
+      argv: listUnits(manager.command('systemctl'), unitPattern(this.options.unitNameTemplate)),
+      options: manager.runOptions,
+      interval: this.options.queryInterval,
+    });
   }
 
   /** The same, asked of the unit alone. */
@@ -711,7 +799,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     const { directory, unit } = running.service;
     try {
       if (!isReplaced) {
-        await directory.remove();
+        await directory.remove(tagIn(running.description));
       }
     } catch (cause) {
       this.announce('warning', {
@@ -730,7 +818,6 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     const running = this.#running;
     try {
       if (running === undefined) {
-        await service.directory.remove();
         return;
       }
       const problem = await this.#stopUnit(running);
@@ -738,9 +825,8 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
         throw new StopError(problem);
       }
       if (!launched) {
-        await service.directory.remove();
-        this.#running = undefined;
-        this.stateChanged();
+        await service.directory.remove(tagIn(running.description));
+        this.#forget();
         return;
       }
       const failed = error instanceof StartError ? error.exit : undefined;
@@ -764,13 +850,19 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
 }
 
 /** A unit that is taken over. */
-interface AdoptedUnit extends ReservedPort {
+interface AdoptedUnit {
+  readonly port: number;
   readonly description: string;
 }
 
-/** Of a description: which hub has started the unit. */
-function hubOf(description: string): string | undefined {
-  return description.split(':')[1];
+/** The tag in a description. */
+function tagIn(description: string): string {
+  return description.split(' ')[0] ?? '';
+}
+
+/** Of a tag: which hub has started the unit. */
+function hubOf(tag: string): string | undefined {
+  return tag.split(':')[1];
 }
 
 /** Properties by which a unit sees other files and devices than its machine has. */
@@ -786,6 +878,12 @@ const limits = [
   ['cpuWeight', 'cpuWeight'],
   ['tasksMax', 'tasksMax'],
 ] as const;
+
+/** Where `runtimeDir` does not say another. */
+const systemDirectory = '/run/hubspawner';
+
+/** By list, and by hub and directory. */
+const surveys = new Shared<ReadonlyMap<string, JobStatus>, readonly MarkedServer[]>();
 
 /** Errors are known by exit codes. */
 const noPatterns = {

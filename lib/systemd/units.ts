@@ -1,5 +1,9 @@
-import type { QueryAnswer, StateTable } from '../batch/scheduler.ts';
+import { isPort } from '../address.ts';
+import type { JobStatus, QueryAnswer, StateTable } from '../batch/scheduler.ts';
 import { ParseError } from '../errors.ts';
+import type { MarkedServer } from '../mark.ts';
+import { serverOf } from '../mark.ts';
+import { directoryName } from './unit-name.ts';
 
 /** Active states of systemctl(1), as a monitor knows jobs. */
 export const states: StateTable = {
@@ -21,6 +25,14 @@ export function listUnits(systemctl: readonly string[], pattern: string): readon
   ];
 }
 
+/** What the description of a unit says; undefined where it is no server of a hub. */
+export function descriptionOf(
+  text: string,
+): { readonly tag: string; readonly port: number } | undefined {
+  const [, tag, port] = /^(hubspawner:\S+) port (\d{1,5})$/.exec(text) ?? [];
+  return tag !== undefined && isPort(Number(port)) ? { tag, port: Number(port) } : undefined;
+}
+
 /** Reads that list; `reason` is the description of the unit. */
 export function parseUnits(stdout: string, table: StateTable): QueryAnswer {
   // A line that begins with a blank goes on with the description of somebody's unit before it.
@@ -37,4 +49,24 @@ export function parseUnits(stdout: string, table: StateTable): QueryAnswer {
     return { id, state, nativeState: active, reason };
   });
   return { jobs, complete: stdout === '' || stdout.endsWith('\n') };
+}
+
+/** The servers of a hub among the units of a list, those of one directory. */
+export function serversIn(
+  units: ReadonlyMap<string, JobStatus>,
+  hubId: string,
+  directory: string,
+): readonly MarkedServer[] {
+  return [...units.values()].flatMap(({ id, state, reason: description = '' }) => {
+    const { tag = '' } = descriptionOf(description) ?? {};
+    const server = serverOf(tag, hubId);
+    if (server === undefined || state === 'ended') {
+      return [];
+    }
+    const fields = { unit: id, directory: `${directory}/${directoryName(id)}`, description };
+    const startedAt = new Date(0).toISOString();
+    return [
+      { ...server, id, tag, state: { version: 1, spawner: 'systemd', ...fields, startedAt } },
+    ];
+  });
 }

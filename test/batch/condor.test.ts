@@ -545,7 +545,7 @@ describe('The submit description of HTCondor', () => {
     const facts = { mark, username: 'alice', homedir: '/home/alice', jobId: '7.0' };
     const all = [
       templates.query({}),
-      templates.argv('find', facts),
+      templates.find(facts),
       templates.argv('cancel', facts),
       templates.argv('kill', facts),
       ...templates.accounting(facts),

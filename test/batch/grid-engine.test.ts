@@ -173,7 +173,6 @@ const alone = [
   'qdel-unknown.txt',
   'qdel-other-user.txt',
   'qstat-states.txt',
-  'qstat-find.xml',
   'qstat-j-unknown.err.txt',
   'qacct-no-file.err.txt',
 ];
@@ -477,7 +476,9 @@ describe('The list of qstat', () => {
   });
 
   it('gives the names of jobs with their owners', () => {
-    const { jobs, complete } = gridEngine.parseFind(text('qstat-find.xml'));
+    const { commands } = gridEngine;
+    expect(commands.find).to.deep.equal(commands.query);
+    const { jobs, complete } = gridEngine.parseFind(text('qstat-jobs.xml'));
     expect(complete).to.equal(true);
     expect(jobs).to.have.length(12);
     expect(jobs[0]).to.deep.equal({

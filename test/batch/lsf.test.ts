@@ -361,10 +361,17 @@ describe('The jobs that bjobs finds', () => {
     const { jobs, complete } = lsf.parseFind(fixtures.text('bjobs-json-find.json'));
     expect(complete).to.equal(true);
     const mark = 'hubspawner:8f0c2e1b:alice::3b1d0c7a9e55';
+    const name = 'jupyter-alice-3b1d0c7a9e55';
     expect(jobs).to.deep.equal([
-      { id: '2001', tag: mark, jobName: 'jupyter-alice-3b1d0c7a9e55', owner: 'alice' },
-      { id: '2002', tag: '', jobName: 'a "name", with\nRECORDS: []', owner: 'alice' },
-      { id: '2003', tag: mark, jobName: 'jupyter-alice-3b1d0c7a9e55', owner: 'bob' },
+      { id: '2001', tag: mark, jobName: name, owner: 'alice', nativeState: 'RUN' },
+      {
+        id: '2002',
+        tag: '',
+        jobName: 'a "name", with\nRECORDS: []',
+        owner: 'alice',
+        nativeState: 'PEND',
+      },
+      { id: '2003', tag: mark, jobName: name, owner: 'bob', nativeState: 'RUN' },
     ]);
   });
 });

@@ -543,7 +543,7 @@ describe('The job of Moab', () => {
   it('is asked about, cancelled and killed by the id that msub gave', () => {
     const made = templates({});
     expect(made.query(facts)).to.deep.equal(['mdiag', '-j', '--format=xml']);
-    expect(made.argv('find', facts)).to.deep.equal(['mdiag', '-j', '--format=xml']);
+    expect(made.find(facts)).to.deep.equal(['mdiag', '-j', '--format=xml']);
     expect(made.argv('cancel', facts)).to.deep.equal(['mjobctl', '-c', 'Moab.12']);
     expect(made.argv('kill', facts)).to.deep.equal(['mjobctl', '-N', 'KILL', 'Moab.12']);
     expect(made.accounting(facts)).to.deep.equal([

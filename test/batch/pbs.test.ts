@@ -662,7 +662,7 @@ describe('The job of PBS', () => {
   it('is asked for at the server that it was given to', () => {
     const { templates, facts } = prepare({ host: 'pbs.example.org' });
     expect(templates.query(facts)).to.deep.equal(['qstat', '-f', '-w', '@pbs.example.org']);
-    expect(templates.argv('find', facts)).to.deep.equal(templates.query(facts));
+    expect(templates.find(facts)).to.deep.equal(templates.query(facts));
     expect(templates.argv('cancel', facts)).to.deep.equal(['qdel', '7.node01@pbs.example.org']);
     expect(templates.accounting(facts)[0]?.at(-1)).to.equal('7.node01@pbs.example.org');
   });

@@ -56,6 +56,7 @@ const foreign = [
   'sbatch-hung-then-squeue.txt',
   'sbatch-parsable.txt',
   'squeue-cluster-header.esc',
+  'squeue-find-all.esc',
   'squeue-find.esc',
   'squeue-mixed-ids.txt',
   'squeue-pipe.txt',
@@ -298,7 +299,7 @@ describe('The reasons of Slurm', () => {
 describe('The commands of Slurm', () => {
   const argvs = (request: SlurmOptions['request']) => {
     const { commands, accounting } = slurm;
-    const view = { federation: undefined, cluster: undefined, username: 'alice', jobId: '7' };
+    const view = { federation: undefined, cluster: undefined, boundary: 'x', jobId: '7' };
     return [commands.query, commands.find, ...accounting.map(({ command }) => command)].map(
       (command) =>
         renderArguments(
@@ -581,7 +582,74 @@ describe('The JSON that Slurm can print', () => {
   }
 });
 
-describe('The answer of squeue about the jobs of an account', () => {
+describe('The answer of squeue about the jobs of all, with their marks', () => {
+  const text = fixtures.text('squeue-find-all.esc');
+  const boundary = 'c0ffee5ca1ab1e0ddba11f00';
+  const tag = 'hubspawner:8f0c2e1b:alice::3b1d0c7a9e55';
+  const jobName = 'jupyter-alice-3b1d0c7a9e55';
+
+  it('gives every job with its marks, its owner and its state', () => {
+    const { jobs, complete } = slurm.parseFind(text, boundary);
+    expect(complete).to.equal(true);
+    expect(jobs.map(({ id, owner, nativeState }) => `${id} ${owner} ${nativeState}`)).to.deep.equal(
+      [
+        '10 alice CANCELLED',
+        '7 alice COMPLETED',
+        '8 alice FAILED',
+        '9 alice FAILED',
+        '11 alice NODE_FAIL',
+        '3 alice PENDING',
+        '15 alice PENDING',
+        '14 bob PENDING',
+        '13 bob PENDING',
+        '12 alice PENDING',
+        '4 alice PENDING',
+        '5 alice RUNNING',
+        '6 alice SUSPENDED',
+        '2 alice TIMEOUT',
+      ],
+    );
+    const waits = { tag, jobName, nativeState: 'PENDING' };
+    expect(jobs).to.deep.include({ id: '12', ...waits, owner: 'alice' });
+    expect(jobs).to.deep.include({ id: '13', ...waits, owner: 'bob' });
+  });
+
+  it('holds no job that a comment has made up', () => {
+    const { jobs } = slurm.parseFind(text, boundary);
+    expect(jobs.find(({ id }) => id === '14')).to.deep.include({
+      tag: `x\x1fx\x1fPENDING\x1fbob\x1f\n\x1e1\x1f${tag}\x1fx\x1fRUNNING\x1falice\x1f\n\x1e2`,
+      jobName: 'a\x1f\nname',
+    });
+    expect(jobs.map(({ id }) => id)).not.to.include('1');
+  });
+
+  it('is not complete wherever it was cut within a record', () => {
+    const { jobs: all } = slurm.parseFind(text, boundary);
+    const end = `\x1f${boundary}\n`;
+    for (const { cut, at } of cuts(text)) {
+      const isWhole = cut === '' || cut.endsWith(end);
+      if (cut.includes(`${end}\x1e${boundary}`) || isWhole) {
+        const { jobs, complete } = slurm.parseFind(cut, boundary);
+        expect(complete, String(at)).to.equal(isWhole);
+        expect(jobs, String(at)).to.deep.equal(all.slice(0, jobs.length));
+      } else {
+        expect(() => slurm.parseFind(cut, boundary), String(at)).to.throw(ParseError);
+      }
+    }
+  });
+
+  it('does not say whose job it is where the account has no name', () => {
+    const [job] = slurm.parseFind('\x1eB7\x1fBtag\x1fBname\x1fBRUNNING\x1fBnobody\x1fB\n', 'B').jobs;
+    expect(job).to.deep.equal({ id: '7', tag: 'tag', jobName: 'name', nativeState: 'RUNNING' });
+  });
+
+  it('is not what was printed with another boundary', () => {
+    expect(() => slurm.parseFind(text, 'another')).to.throw(ParseError);
+    expect(() => slurm.parseFind(fixtures.text('squeue-find.esc'), 'another')).to.throw(ParseError);
+  });
+});
+
+describe('The answer of squeue about the jobs of one account, as a site may ask', () => {
   const text = fixtures.text('squeue-find.esc');
 
   it('gives every job with its marks', () => {

@@ -831,7 +831,7 @@ describe('BatchSpawner', () => {
       spawner.loadState({ version: 1, spawner: 'slurm', ...mark });
       await expectRejection(spawner.start(), StartError);
       begin(spawner);
-      await table.clock.tickAsync(1000);
+      await table.clock.tickAsync(3000);
 
       expect(table.slurm.jobs).to.have.length(1);
     });
@@ -877,14 +877,20 @@ describe('BatchSpawner', () => {
         jobName: 'jupyter-alice-1',
         submittedAt: new Date().toISOString(),
       });
-      expect(await next.poll()).to.equal(null);
+      /** A list that is asked for may have to wait for some seconds. */
+      const polled = async () => {
+        const exit = next.poll();
+        await table.clock.tickAsync(15_000);
+        return exit;
+      };
+      expect(await polled()).to.equal(null);
       table.slurm.down();
       await table.clock.tickAsync(3_600_000);
-      expect(await next.poll()).to.equal(null);
+      expect(await polled()).to.equal(null);
       table.slurm.up();
-      expect(await next.poll()).to.equal(null);
+      expect(await polled()).to.equal(null);
 
-      expect(await next.poll()).to.deep.include({ cause: 'unknown' });
+      expect(await polled()).to.deep.include({ cause: 'unknown' });
       expect(events).to.deep.equal(['exited:unknown']);
     });
 

@@ -590,7 +590,7 @@ describe('The job of Torque', () => {
     ] as const) {
       const made = templates({ request: host });
       expect(made.query(facts)).to.deep.equal(['qstat', '-x', ...all]);
-      expect(made.argv('find', facts)).to.deep.equal(['qstat', '-x', ...all]);
+      expect(made.find(facts)).to.deep.equal(['qstat', '-x', ...all]);
       expect(made.argv('cancel', facts)).to.deep.equal(['qdel', `12.${server}${at}`]);
       expect(made.argv('kill', facts)).to.deep.equal([
         ...['qsig', '-s', 'SIGKILL', `12.${server}${at}`],

@@ -25,7 +25,7 @@ const fails = (stderr: string, exitCode = 1): Partial<CommandResult> => ({
 
 /** Properties that it takes; what they ask for is not done, but for the environment and the end. */
 const properties =
-  /^(?:EnvironmentFile|ExecStopPost|PermissionsStartOnly|KillMode|OOMPolicy|TimeoutStopSec|WorkingDirectory|DynamicUser|StateDirectory|User|Slice|Memory(?:Max|High|Low|SwapMax)|CPU(?:Quota|Weight)|TasksMax|RuntimeMaxSec|Restart\w*|(?:Private|Protect|Restrict|ReadOnly|ReadWrite|Limit)\w+|NoNewPrivileges|CapabilityBoundingSet|AmbientCapabilities|LockPersonality|RemoveIPC|Type)$/;
+  /^(?:EnvironmentFile|ExecStopPost|PermissionsStartOnly|KillMode|OOMPolicy|TimeoutStopSec|WorkingDirectory|DynamicUser|StateDirectory|User|Slice|Memory(?:Max|High|Low|SwapMax)|CPU(?:Quota|Weight)|TasksMax|RuntimeMaxSec|Restart\w*|(?:Private|Protect|Restrict|ReadOnly|ReadWrite|Limit)\w+|NoNewPrivileges|CapabilityBoundingSet|AmbientCapabilities|LockPersonality|RemoveIPC|SyslogIdentifier|Type)$/;
 
 /**
  * systemctl, systemd-run and journalctl of systemd 252, with services that run as processes of this
@@ -165,7 +165,7 @@ export class FakeSystemd {
     const directory = values.get('WorkingDirectory')?.at(-1) ?? '/';
     if (!directory.startsWith('/var/lib/') && !existsSync(directory)) {
       this.#journal = `${name}: Changing to the requested working directory failed: No such file or directory\n${name}: Failed at step CHDIR spawning /bin/sh: No such file or directory\n`;
-      return fails('Job failed. See "journalctl -xe" for details.');
+      return fails(`Job for ${name} failed.\nSee "journalctl -xeu ${name}" for details.`);
     }
     const [file = ''] = values.get('EnvironmentFile') ?? [];
     const [, encoded = ''] =

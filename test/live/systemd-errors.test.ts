@@ -1,8 +1,30 @@
 import { assert } from 'chai';
 import { OptionsError, StartError } from '../../lib/errors.ts';
+import type { CommandRunner } from '../../lib/runners/runner.ts';
+import { sleep } from '../../lib/sleep.ts';
 import { remains, useServices, warningsOf } from './helpers/services.ts';
 import { rejection } from './helpers/slurm.ts';
-import { shell } from './helpers/systemd.ts';
+import { inside, property, runner, shell, startUserManager } from './helpers/systemd.ts';
+
+/** Runs commands while the journal stands still, until a while after it is asked for the first time. */
+async function withLateJournal<T>(act: (runner: CommandRunner) => Promise<T>): Promise<T> {
+  const journald = await property('systemd-journald.service', 'MainPID');
+  const signal = (name: string) => inside(['kill', `-${name}`, journald]);
+  let goesOn: Promise<unknown> | undefined;
+  await signal('STOP');
+  try {
+    return await act({
+      run: (argv, options) => {
+        if (argv[0] === 'journalctl') {
+          goesOn ??= sleep(700).then(() => signal('CONT'));
+        }
+        return runner.run(argv, options);
+      },
+    });
+  } finally {
+    await (goesOn ?? signal('CONT'));
+  }
+}
 
 describe('SystemdSpawner: starts that fail on a real systemd', () => {
   const create = useServices();
@@ -124,6 +146,62 @@ describe('SystemdSpawner: starts that fail on a real systemd', () => {
       assert.deepEqual(spawner.getState(), { version: 1, spawner: 'systemd' });
     });
   }
+
+  // By then the process that knows the reason is gone, and nothing says of which unit it was.
+  for (const [where, options, message] of [
+    [
+      'of the machine',
+      { userWorkingDir: '/srv/closed' },
+      /working directory failed: Permission denied.*; Failed at step CHDIR/,
+    ],
+    [
+      'of the machine, before it becomes the account',
+      { readwritePaths: ['/no/such'] },
+      /mount namespacing: .*No such file/,
+    ],
+    [
+      'of the machine, for an account of its own making',
+      { dynamicUsers: true, unitExtraProperties: { WorkingDirectory: '/srv/closed' } },
+      /Main process exited, code=exited, status=200\/CHDIR/,
+    ],
+    [
+      'of the account',
+      { scope: 'user', userWorkingDir: '/srv/closed' },
+      /working directory failed: Permission denied.*; Failed at step CHDIR/,
+    ],
+  ] as const) {
+    it(`says so where the journal is late, by the systemd ${where}`, async () => {
+      const isUser = 'scope' in options;
+      if (isUser) {
+        await startUserManager('alice');
+      }
+      try {
+        const error = await withLateJournal((late) =>
+          rejection(create(options, { runner: late }).start(), StartError),
+        );
+        assert.match(error.message, message);
+        assert.match(error.log ?? '', /CHDIR|NAMESPACE/);
+        assert.deepEqual(await remains(), []);
+      } finally {
+        if (isUser) {
+          await shell('systemctl stop "user@$(id -u alice).service"');
+        }
+      }
+    });
+  }
+
+  it('says what a server has printed where the journal is late, by the systemd of the account', async () => {
+    await startUserManager('alice');
+    try {
+      const cmd = ['sh', '-c', 'echo no kernel; exit 9'];
+      const error = await withLateJournal((late) =>
+        rejection(create({ scope: 'user', cmd }, { runner: late }).start(), StartError),
+      );
+      assert.include(error.log, 'no kernel\n');
+    } finally {
+      await shell('systemctl stop "user@$(id -u alice).service"');
+    }
+  });
 
   it('starts after all of them', async () => {
     await create().start();

@@ -175,12 +175,32 @@ for family in socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK
       );
       // What a Jupyter server needs: memory that is written and executed, and processes.
       await said(hard, `python3 -c 'import mmap; mmap.mmap(-1, 4096, prot=7)'`);
+    });
 
-      await said(hard, 'echo shared >/dev/shm/jupyter-test');
+    it('shared memory goes with the last unit of the account', async () => {
+      // Of alice there may be other units, such as a systemd of her own.
+      await shell('useradd --create-home carol');
+      const file = '/dev/shm/of-carol';
+      const carol = { user: { name: 'carol' } };
+      const [hard, plain] = [
+        create({ hardened: true }, carol),
+        create({}, { ...carol, serverName: 'plain' }),
+      ];
+      await Promise.all([hard.start(), plain.start()]);
+      await said(hard, `echo shared >${file}`);
+      await hard.stop();
+      assert.equal(await said(plain, `cat ${file}`), 'shared');
+      await hard.start();
       await plain.stop();
+      assert.equal(await said(hard, `cat ${file}`), 'shared');
       await hard.stop();
       // systemd does that after it has reported the end.
-      await until('it is gone', async () => (await shell('ls /dev/shm')) === '');
+      await until('it is gone', () =>
+        shell('[ ! -e "$1" ]', [file]).then(
+          () => true,
+          () => false,
+        ),
+      );
     });
 
     it('gives way to options', async () => {

@@ -144,8 +144,11 @@ describe('SystemdSpawner: limits that the kernel enforces', () => {
     await spawner.start();
     const before = await spawner.usage();
     const burn = 'import time; x = b"x" * 60_000_000\nwhile time.process_time() < 1: pass';
-    await said(spawner, `python3 -c '${burn}\ntime.sleep(60)' >/dev/null 2>&1 &`);
-    await said(spawner, 'for i in $(seq 9); do sleep 60 >/dev/null 2>&1 & done; sleep 2.5');
+    const burnt = 'open("burnt", "w")\ntime.sleep(60)';
+    await said(spawner, `python3 -c '${burn}\n${burnt}' >/dev/null 2>&1 &`);
+    // On a busy machine a second of the processor takes several.
+    const wait = 'until [ -e burnt ]; do sleep 0.2; done';
+    await said(spawner, `for i in $(seq 9); do sleep 60 >/dev/null 2>&1 & done; ${wait}`);
     const after = await spawner.usage();
     assert.isAbove(Number(before?.memory), 4_000_000);
     assert.isBelow(Number(before?.memory), 60_000_000);

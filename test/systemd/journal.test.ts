@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import sinon from 'sinon';
 import { Manager } from '../../lib/systemd/manager.ts';
 import { StubRunner } from '../../lib/testing/index.ts';
 
@@ -84,6 +85,57 @@ describe('The journal of a unit', () => {
     const manager = new Manager(runner, { scope: 'system', run: {} });
     await manager.endInJournal(unit, mine, new Date());
     expect(runner.calls.at(-1)?.argv).to.include.members(['_PID=1', `UNIT=${unit}`]);
+  });
+
+  describe('after a start that failed', () => {
+    const options = { lines: 20, since: new Date(), hasEnded: true };
+
+    /** The matches of the command by which it is read. */
+    async function matches(scope: 'system' | 'user', uid?: number) {
+      const runner = new StubRunner(() => '');
+      await new Manager(runner, { scope, run: {} }).journalOfFailure(unit, options, uid);
+      const argv = runner.calls.at(-1)?.argv ?? [];
+      return argv.slice(argv.findIndex((arg) => arg.startsWith('--output-fields=')) + 1);
+    }
+
+    it('has what root and the account say of the unit, and nobody else', async () => {
+      const own = [`_SYSTEMD_UNIT=${unit}`, '+', `UNIT=${unit}`, '_UID=0'];
+      expect(await matches('system', 1001)).to.deep.equal([...own, '_UID=1001']);
+      expect(await matches('system')).to.deep.equal(own);
+      const account = [`_SYSTEMD_USER_UNIT=${unit}`, '+', `USER_UNIT=${unit}`];
+      expect(await matches('user', 1001)).to.deep.equal([
+        ...account,
+        ...['+', `SYSLOG_IDENTIFIER=${unit}`],
+      ]);
+    });
+
+    it('is waited for where it can not be told to write everything down', async () => {
+      let reads = 0;
+      const lines = [{ MESSAGE: 'why' }, failed('exit-code')].map((one) => JSON.stringify(one));
+      const runner = new StubRunner(([, option]) => {
+        if (option === '--sync') return { exitCode: 1 };
+        reads += 1;
+        return reads < 3 ? '' : lines.toReversed().join('\n');
+      });
+      const manager = new Manager(runner, { scope: 'system', run: {} });
+      const text = await manager.journalOfFailure(unit, options, 1001);
+      expect([reads, text]).to.deep.equal([3, `why\n${failed('exit-code').MESSAGE}\n`]);
+    });
+
+    it('is waited for some seconds', async () => {
+      const clock = sinon.useFakeTimers({ now: Date.now() });
+      try {
+        const runner = new StubRunner(([, option]) =>
+          option === '--sync' ? { timedOut: true } : JSON.stringify({ MESSAGE: 'why' }),
+        );
+        const manager = new Manager(runner, { scope: 'system', run: {} });
+        const reading = manager.journalOfFailure(unit, options, 1001);
+        await clock.tickAsync(6000);
+        expect(await reading).to.equal('why\n');
+      } finally {
+        clock.restore();
+      }
+    });
   });
 
   it('counts the last start where descriptions are not written down', async () => {

@@ -37,7 +37,7 @@ describe('The directory of a unit', () => {
 
   it('is made with its parents, which others may pass and nothing else', async () => {
     const directory = at('a/b/unit');
-    await directory.begin(60);
+    await directory.begin('start', 60);
     expect(['a', 'a/b', 'a/b/unit'].map((path) => mode(join(home, path)))).to.deep.equal([
       0o755, 0o711, 0o700,
     ]);
@@ -45,17 +45,17 @@ describe('The directory of a unit', () => {
     expect(mode(directory.path)).to.equal(0o711);
     await directory.settle();
     expect(readdirSync(directory.path).sort()).to.deep.equal(['end', 'environment', 'run']);
-    await directory.remove();
+    await directory.remove('start');
     expect(readdirSync(join(home, 'a'))).to.deep.equal(['b']);
   });
 
   it('leaves a parent that is there as it is', async () => {
     chmodSync(home, 0o1777);
     const directory = at('unit');
-    await directory.begin(60);
+    await directory.begin('start', 60);
     await directory.write(command);
     await directory.settle();
-    await directory.remove();
+    await directory.remove('start');
     expect(mode(home)).to.equal(0o1777);
   });
 
@@ -64,7 +64,7 @@ describe('The directory of a unit', () => {
     symlinkSync('real', join(home, 'parent'));
     symlinkSync('real/unit', join(home, 'unit'));
     for (const path of ['unit', 'parent/unit']) {
-      const error = await rejected(StartError, at(path).begin(60));
+      const error = await rejected(StartError, at(path).begin('start', 60));
       expect(error.message).to.match(/runtimeDir has to be/);
     }
     expect(readdirSync(join(home, 'real/unit'))).to.deep.equal([]);
@@ -76,26 +76,27 @@ describe('The directory of a unit', () => {
     mkdirSync(join(home, 'theirs'));
     mkdirSync(join(home, 'unit'));
     for (const path of ['theirs', 'unit']) chownSync(join(home, path), 65534, 65534);
-    for (const path of ['theirs/unit', 'unit']) await rejected(StartError, at(path).begin(60));
+    for (const path of ['theirs/unit', 'unit']) await rejected(StartError, at(path).begin('start', 60));
   });
 
   it('is taken by one start at a time, and left by the one that has it', async () => {
     const [first, second] = [at('unit'), at('unit')];
-    await first.begin(-1);
-    await second.begin(60);
+    await first.begin('first', -1);
+    await second.begin('second', 60);
     await first.settle();
-    const error = await rejected(StartError, first.begin(60));
+    await first.remove('first');
+    const error = await rejected(StartError, first.begin('start', 60));
     expect(error.message).to.match(/being started already/);
-    expect(readFileSync(join(second.path, 'starting'), 'utf8')).to.match(/^\d+ [0-9a-f]{16}\n$/);
+    expect(readFileSync(join(second.path, 'starting'), 'utf8')).to.match(/^\d+ second\n$/);
     expect(readdirSync(second.path)).to.deep.equal(['starting']);
     await second.settle();
     expect(existsSync(second.path)).to.equal(false);
-    await first.begin(60);
+    await first.begin('start', 60);
   });
 
   it('is not being started by others because it can not be made', async () => {
     writeFileSync(join(home, 'file'), '');
-    const error = await rejected(CommandError, at('file/unit').begin(60));
+    const error = await rejected(CommandError, at('file/unit').begin('start', 60));
     expect(error.message).to.match(/could not be made .*file/);
   });
 });

@@ -117,7 +117,7 @@ describe('SystemdSpawner', () => {
       null,
     ]);
     const asked = systemd.runner.callsOf('systemctl').slice(before);
-    expect(asked.map(({ argv }) => argv[1])).to.deep.equal(['list-units']);
+    expect(asked.filter(({ argv }) => argv[1] !== 'list-units')).to.deep.equal([]);
   });
 
   for (const outage of ['refused', 'hung'] as const) {
@@ -464,6 +464,20 @@ describe('SystemdSpawner', () => {
     const error = await rejected(StartError, start);
     expect(error.message).to.include('has [token]');
     expect(error.log).to.equal(`${unit}: has [token]\n`);
+  });
+
+  it('names the step at which a start failed where nothing says more', async () => {
+    const say = (...messages: readonly string[]) => {
+      const lines = messages.map((text) => `${JSON.stringify({ MESSAGE: `${unit}: ${text}` })}\n`);
+      answer(([program]) => (program === 'journalctl' ? { stdout: lines.join('') } : undefined));
+    };
+    const message = async () =>
+      (await rejected(StartError, create({ userWorkingDir: '/no/such' }).start())).message;
+    const step = 'Main process exited, code=exited, status=200/CHDIR';
+    say("Failed with result 'exit-code'.", step);
+    expect(await message()).to.match(/details\.; Main process exited, .*status=200\/CHDIR$/);
+    say("Failed with result 'exit-code'.", step, 'Permission denied');
+    expect(await message()).to.match(/details\.; Permission denied$/);
   });
 
   it('starts no server as root, unless the template names it', async () => {

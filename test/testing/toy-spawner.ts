@@ -62,8 +62,9 @@ export class ToySpawner extends Spawner<SpawnerOptions> {
       machine.set(id, process);
       this.id = id;
       this.stateChanged();
-      this.announce('submitted', { id });
       try {
+        await this.untilSaved();
+        this.announce('submitted', { id });
         if (this.options.cmd[0] === 'fail') process.exit = exitOf(3);
         if (this.options.cmd[0] !== 'serve') return await death(process, start.signal);
         server.listen(0, '127.0.0.1');
@@ -72,8 +73,10 @@ export class ToySpawner extends Spawner<SpawnerOptions> {
         const address = this.setAddress('127.0.0.1', (server.address() as AddressInfo).port);
         return await this.waitUntilReady(start, address, (inner) => death(process, inner));
       } catch (error) {
-        await kill(id);
-        await this.ended(process.exit ?? exitOf(0));
+        if (!this.detached) {
+          await kill(id);
+          await this.ended(process.exit ?? exitOf(0));
+        }
         throw error;
       }
     });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
+import { AbortError } from '../../errors.ts';
 import type { Spawner } from '../../spawner.ts';
 import type { SpawnerState } from '../../state.ts';
 import type { Cases } from '../harness.ts';
@@ -33,6 +34,32 @@ export const stateCases: Cases = {
     assert.equal(second.events.exited.length, 1);
     await harness.ended(first.spawner);
     await harness.nothingLeft(first);
+  },
+
+  'goes on with a start that was let go of': async (harness) => {
+    const first = await harness.create();
+    const starting = harness.settled(first.spawner.start());
+    await harness.submitted(first, starting);
+    await first.spawner.detach();
+    // It may have come to its end in the meantime.
+    await assert.doesNotReject(starting.catch(refuseUnlessAborted));
+    const second = await harness.create(contextOf(first.spawner));
+    second.spawner.loadState(asSaved(first.spawner.getState()));
+    const address = await harness.settled(second.spawner.resume());
+    await harness.lives(second, address);
+    await harness.stop(second.spawner);
+    await harness.nothingLeft(second);
+  },
+
+  'starts nothing where its state can not be saved': async (harness) => {
+    const trial = await harness.create();
+    trial.spawner.on('state', () => Promise.reject(new Error('The disk is full.')));
+    await assert.rejects(harness.start(trial.spawner), {
+      code: 'ERR_SPAWNER_START',
+      message: /The disk is full/,
+    });
+    assert.equal(trial.events.submitted.length, 0, 'a server was started');
+    await harness.nothingLeft(trial);
   },
 
   'refuses what is no state of its own, and stays usable': async (harness) => {
@@ -90,6 +117,10 @@ export const slowStateCases: Cases = {
 function asSaved(state: SpawnerState | undefined): unknown {
   assert.ok(state, "there was no event 'state'");
   return JSON.parse(JSON.stringify(state));
+}
+
+function refuseUnlessAborted(error: unknown): void {
+  assert.ok(error instanceof AbortError, `the start that was let go of threw ${inspect(error)}`);
 }
 
 function assertRefused(spawner: Spawner, state: unknown): void {

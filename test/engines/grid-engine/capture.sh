@@ -100,7 +100,6 @@ done
 capture qdel-ok as alice -- qdel "${ids[deleting]}"
 capture qdel-again as alice -- qdel "${ids[deleting]}"
 capture qstat-jobs "${query[@]}"
-capture qstat-find as alice -- qstat -xml -u alice -s prs
 for name in running pending later held dependent directory log; do
   capture "qstat-j-$name" qstat -j "${ids[$name]}"
 done

@@ -12,6 +12,10 @@ export LC_ALL=C.UTF-8 TZ=UTC
 release=$(sinfo --version | grep -oE '[0-9]+\.[0-9]+' | head -n 1)
 # What the library asks: fields end with \x1f, records begin with \x1e.
 query=(squeue -h -a -t all --local -o $'\x1e%A\x1f%T\x1f%B\x1f%N\x1f%r\x1f%V\x1f%S\x1f%e\x1f')
+# What it asks where it looks for a job by its mark; of the boundary each call has another.
+boundary=c0ffee5ca1ab1e0ddba11f00
+printf -v find '%s' $'\x1e' '|%A' $'\x1f' '|%k' $'\x1f' '|%j' $'\x1f' '|%T' $'\x1f' '|%u' $'\x1f' '|'
+find=(squeue -h -a -t all --local -o "${find//|/$boundary}")
 entries=()
 
 # save NAME STREAM EXIT_CODE COMMAND: writes what it reads. A file with separators is .esc, as
@@ -35,6 +39,7 @@ capture() { # capture NAME COMMAND...
   "${@:2}" >"$stdout" 2>"$stderr" </dev/null || code=$?
   words="${*:2}"
   words=${words/"${query[-1]}"/\$query}
+  words=${words/"${find[-1]}"/\$find}
   if [ -s "$stdout" ] || [ ! -s "$stderr" ]; then save "$1" stdout $code "$words" <"$stdout"; fi
   if [ -s "$stderr" ]; then save "$1" stderr $code "$words" <"$stderr"; fi
   rm "$stdout" "$stderr"
@@ -43,6 +48,11 @@ capture() { # capture NAME COMMAND...
 submit() { # submit NAME OPTION... COMMAND: the id of a job of alice's
   runuser -u alice -- sbatch --parsable --no-requeue --chdir=/home/alice --output=/dev/null \
     --comment="of $1" --job-name="jupyter-$1" "${@:2:$#-2}" --wrap "${@: -1}"
+}
+
+marked() { # marked ACCOUNT COMMENT NAME: the id of a job of that account, which waits
+  runuser -u "$1" -- sbatch --parsable --hold --chdir=/tmp --output=/dev/null \
+    --comment="$2" --job-name="$3" --wrap 'sleep 600'
 }
 
 is() { [ "$(squeue -h -a -t all -j "$1" -o %T)" = "$2" ]; }
@@ -73,7 +83,15 @@ wait_for 20 is "${ids[nodefail]}" NODE_FAIL
 scontrol update NodeName=cn4 State=IDLE
 wait_for 20 is "${ids[cancelled]}" CANCELLED
 
+tag=hubspawner:8f0c2e1b:alice::3b1d0c7a9e55
+marked alice "$tag" jupyter-alice-3b1d0c7a9e55
+marked bob "$tag" jupyter-alice-3b1d0c7a9e55
+# It looks like the end of its row and all of one of alice's, for whoever trusts in separators.
+marked bob $'x\x1fx\x1fPENDING\x1fbob\x1f\n\x1e1\x1f'"$tag"$'\x1fx\x1fRUNNING\x1falice\x1f\n\x1e2' $'a\x1f\nname'
+marked alice hubspawner:8f0c2e1b:alice:r%26d%20lab:0c7a9e553b1d jupyter-alice-r_d_lab-0c7a9e553b1d
+
 capture squeue-jobs "${query[@]}"
+capture squeue-find-all "${find[@]}"
 for name in "${!ids[@]}"; do capture "scontrol-$name" scontrol -o show job "${ids[$name]}"; done
 capture squeue-unknown squeue -h -a -t all -j 999999 -o %A
 capture scontrol-unknown scontrol -o show job 999999

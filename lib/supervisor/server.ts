@@ -1,0 +1,529 @@
+import type { EventEmitter } from 'eventemitter3';
+import { throwIfAborted, unlessAborted } from '../abort.ts';
+import type { SpawnerUser } from '../context.ts';
+import { AbortError, messageOf, SpawnerError, StartError, StoreError } from '../errors.ts';
+import type { ExitStatus, ServerAddress, SpawnerWarning } from '../events.ts';
+import type { SupervisorPolicies } from '../generated/options.ts';
+import type { ProgressEvent } from '../progress.ts';
+import { ProgressLog } from '../progress.ts';
+import { sleep } from '../sleep.ts';
+import type { Spawner, StopOptions } from '../spawner.ts';
+import type { SpawnerState } from '../state.ts';
+import type { SupervisorEvents } from './events.ts';
+import type { Failures } from './failures.ts';
+import type { Metrics } from './metrics.ts';
+import type { Phase, ServerRecord, ServerRequest } from './record.ts';
+import { keyOf, writeRecord } from './record.ts';
+import { Saver } from './saver.ts';
+import type { ServerStatus } from './status.ts';
+import type { ServerStore } from './store.ts';
+import type { SupervisedServer } from './supervised-server.ts';
+import type { Turn, Turns } from './turns.ts';
+
+/** What a server needs of its supervisor. */
+export interface ServerHome {
+  readonly policies: SupervisorPolicies;
+  readonly store: ServerStore;
+  readonly turns: Turns;
+  readonly failures: Failures;
+  readonly metrics: Metrics;
+  /** Makes the spawner of a server. Throws what keeps it from being made. */
+  create(request: ServerRequest): Promise<Spawner>;
+  /** Emits an event. */
+  tell<E extends keyof SupervisorEvents>(
+    event: E,
+    ...details: EventEmitter.EventArgs<SupervisorEvents, E>
+  ): void;
+  /** The server has ended, and nothing keeps it any more. */
+  removed(server: ManagedServer): void;
+}
+
+/** When a start has come how far, in ms of `performance.now()`. */
+interface Milestones {
+  slot: number;
+  submitted: number | undefined;
+  running: number | undefined;
+}
+
+/** One server from the request for it to its end. */
+export class ManagedServer implements SupervisedServer {
+  readonly key: string;
+  readonly request: ServerRequest;
+  readonly requestedAt: Date;
+  lastActivity: Date;
+  readonly #home: ServerHome;
+  readonly #saver: Saver;
+  #spawner: Spawner | undefined;
+  #status: ServerStatus = 'waiting';
+  #problem: string | undefined;
+  /** How often in a row it did not answer. */
+  #silences = 0;
+  readonly #progress = new ProgressLog();
+  /** The start under way, or the last one. */
+  #starting: Promise<ServerAddress> | undefined;
+  #stopping: Promise<void> | undefined;
+  /** Aborted when the server is to be started no further. */
+  readonly #halt = new AbortController();
+  #isDetached = false;
+  /** Nothing that becomes of it is the business of this hub any more. */
+  #isLetGo = false;
+  #turn: Turn | undefined;
+  #milestones: Milestones = { slot: 0, submitted: undefined, running: undefined };
+  #isClear = false;
+  #clarified: () => void = () => {};
+  readonly #clarity = new Promise<void>((resolve) => {
+    this.#clarified = () => {
+      this.#isClear = true;
+      resolve();
+    };
+  });
+  #isRemoved = false;
+  #leave: () => void = () => {};
+  /** Resolves when the server has ended, and nothing keeps it any more. */
+  readonly gone = new Promise<void>((resolve) => {
+    this.#leave = resolve;
+  });
+
+  constructor(home: ServerHome, request: ServerRequest, requestedAt = new Date()) {
+    this.#home = home;
+    this.request = request;
+    this.requestedAt = requestedAt;
+    this.lastActivity = requestedAt;
+    this.key = keyOf(request.user.name, request.serverName);
+    this.#saver = new Saver(home.store, this.key, () => writeRecord(this.#record()));
+  }
+
+  get user(): SpawnerUser {
+    return this.request.user;
+  }
+
+  get serverName(): string {
+    return this.request.serverName;
+  }
+
+  get spawnerName(): string {
+    return this.request.spawnerName;
+  }
+
+  get status(): ServerStatus {
+    return this.#status;
+  }
+
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  get address(): ServerAddress | undefined {
+    return this.#spawner?.address;
+  }
+
+  get spawner(): Spawner | undefined {
+    return this.#spawner;
+  }
+
+  /** Whether a stop was asked for that has failed, and that nobody is trying just now. */
+  get isStopDue(): boolean {
+    return this.#status === 'stopping' && this.#stopping === undefined && !this.#isRemoved;
+  }
+
+  progress(): AsyncIterable<ProgressEvent> {
+    return this.#progress.follow();
+  }
+
+  /** Resolves when it is ready, for all who ask; rejects as its start does. */
+  async whenReady(): Promise<ServerAddress> {
+    if (this.#starting !== undefined && this.#status !== 'ready' && this.#status !== 'unhealthy') {
+      return this.#starting;
+    }
+    if (this.address === undefined) {
+      throw new StartError('The server is there already, and about to move to another host.', {
+        retryable: true,
+      });
+    }
+    return this.address;
+  }
+
+  /** Begins to start it. */
+  start(): void {
+    this.#begin(async () => {
+      this.#home.tell('status', this);
+      await this.#saver.save();
+      const spawner = await this.#home.create(this.request);
+      this.#watch(spawner);
+      return this.#attempts(spawner);
+    });
+  }
+
+  /**
+   * Takes over what the store says of it, without asking anybody.
+   *
+   * @throws what keeps the spawner from being made, or StateError
+   */
+  async load({ state, phase }: ServerRecord): Promise<void> {
+    const spawner = await this.#home.create(this.request);
+    if (state !== undefined) {
+      spawner.loadState(state);
+    }
+    this.#watch(spawner);
+    this.#status = phase;
+  }
+
+  /** Finds out what became of it while the hub was away, and goes on with what was under way. */
+  async recover(): Promise<void> {
+    const spawner = this.#spawner;
+    this.lastActivity = new Date();
+    switch (this.#status) {
+      case 'ready':
+        await spawner?.poll();
+        if (!this.#isRemoved) {
+          this.#home.tell('status', this);
+        }
+        return;
+      case 'stopping':
+        this.#home.tell('status', this);
+        void this.stopAgain();
+        return;
+      default:
+        this.#home.tell('status', this);
+        this.#goOn();
+    }
+  }
+
+  /** Whether its start was cut off when nothing was known yet of a job or unit: there may be one. */
+  get isUnclear(): boolean {
+    return this.#status === 'starting' && this.#spawner?.hasServer === false && !this.#isClear;
+  }
+
+  /**
+   * All have answered who could know of a job or unit.
+   *
+   * @param state of the one that was found
+   * @throws StateError if it is none of this server
+   */
+  clarify(state?: SpawnerState): void {
+    if (state !== undefined) {
+      this.#spawner?.loadState(state);
+    }
+    this.#clarified();
+  }
+
+  /** Goes on with a start that was cut off. */
+  #goOn(): void {
+    const spawner = this.#spawner;
+    this.#begin(async (requested) => {
+      if (spawner?.hasServer === false) {
+        await unlessAborted(this.#halt.signal, () => this.#clarity);
+      }
+      if (spawner === undefined || !spawner.hasServer) {
+        throw new StartError('The hub ended before the start of the server had begun.', {
+          retryable: true,
+        });
+      }
+      this.#turn = this.#home.turns.takeNow(this.user.name);
+      this.#milestones = { slot: requested, submitted: undefined, running: undefined };
+      try {
+        return await spawner.resume();
+      } finally {
+        this.#turn.end();
+      }
+    });
+  }
+
+  #begin(body: (requested: number) => Promise<ServerAddress>): void {
+    const requested = performance.now();
+    this.#starting = this.#outcome(requested, body);
+    // Whoever wants to know awaits it.
+    this.#starting.catch(() => {});
+  }
+
+  async #outcome(
+    requested: number,
+    body: (requested: number) => Promise<ServerAddress>,
+  ): Promise<ServerAddress> {
+    const { metrics, failures, tell } = this.#home;
+    try {
+      const address = await body(requested);
+      throwIfAborted(this.#halt.signal);
+      this.lastActivity = new Date();
+      this.#setStatus('ready');
+      await this.#saveOrWarn();
+      failures.succeeded(this.key);
+      failures.succeeded(this.spawnerName);
+      metrics.started({ requested, ...this.#milestones, ready: performance.now() });
+      tell('ready', this, address);
+      return address;
+    } catch (error) {
+      await this.#startFailed(error);
+      throw error;
+    } finally {
+      this.#progress.end();
+    }
+  }
+
+  async #attempts(spawner: Spawner): Promise<ServerAddress> {
+    const { turns, metrics, policies } = this.#home;
+    const { signal } = this.#halt;
+    for (let attempt = 1; ; attempt += 1) {
+      this.#setStatus('waiting');
+      this.#turn = await turns.take(this.user.name, signal);
+      try {
+        this.#milestones = { slot: performance.now(), submitted: undefined, running: undefined };
+        this.#setStatus('starting');
+        return await spawner.start();
+      } catch (error) {
+        const mayRetry = error instanceof SpawnerError && error.retryable && !spawner.hasServer;
+        if (signal.aborted || !mayRetry || attempt > policies.retries) {
+          throw error;
+        }
+        metrics.retried();
+        const pause = policies.retryDelay * 2 ** (attempt - 1) * (0.5 + 0.5 * Math.random());
+        this.#tellProgress({
+          progress: 0,
+          message: `${error.message} It is tried again in ${Math.ceil(pause / 1000)} s.`,
+          outcome: 'starting',
+        });
+        this.#turn.end();
+        await sleep(pause, signal);
+        throwIfAborted(signal);
+      } finally {
+        this.#turn.end();
+      }
+    }
+  }
+
+  async #startFailed(error: unknown): Promise<void> {
+    const { metrics, failures, policies, tell } = this.#home;
+    const message = messageOf(error);
+    this.#tellProgress({ progress: 100, message, outcome: 'failed' });
+    if (error instanceof AbortError) {
+      metrics.aborted();
+    } else {
+      metrics.failed(error);
+      failures.failed(this.key, policies.failureLimit, message);
+      failures.failed(this.spawnerName, policies.spawnerFailureLimit, message);
+    }
+    if (this.#isDetached && this.#spawner?.hasServer === true) {
+      return;
+    }
+    tell('failed', this, error);
+    // Whoever stops it does what is left to do.
+    if (this.#status === 'stopping') {
+      return;
+    }
+    if (this.#spawner?.hasServer === true) {
+      // What the start has made could not be ended.
+      this.#problem = message;
+      this.#setStatus('stopping');
+      await this.#saveOrWarn();
+      return;
+    }
+    await this.#remove();
+  }
+
+  /**
+   * Stops it, and resolves when it has ended and nothing keeps it any more.
+   *
+   * @throws StopError where that could not be confirmed; the status stays `stopping`, for `stopAgain`
+   */
+  stop(how: StopOptions = {}): Promise<void> {
+    if (this.#stopping !== undefined && how.now === true) {
+      // It hurries the stop that is under way, which says what comes of it.
+      this.#spawner?.stop(how).catch(() => {});
+    }
+    this.#stopping ??= this.#stop(how).finally(() => {
+      this.#stopping = undefined;
+    });
+    return this.#stopping;
+  }
+
+  /** The same for those who are told by a warning that it has failed. */
+  async stopAgain(): Promise<void> {
+    try {
+      await this.stop();
+    } catch (cause) {
+      this.#warn({ code: 'stop-failed', message: messageOf(cause), cause });
+    }
+  }
+
+  async #stop(how: StopOptions): Promise<void> {
+    const { metrics } = this.#home;
+    const wasStopping = this.#status === 'stopping';
+    this.#setStatus('stopping');
+    this.#halt.abort(new AbortError('The server was stopped while it was being started.'));
+    if (!wasStopping) {
+      await this.#saveOrWarn();
+    }
+    try {
+      do {
+        await this.#spawner?.stop(how);
+        await this.#starting?.catch(() => {});
+        await this.#spawner?.settled();
+      } while (this.#spawner?.hasServer === true);
+    } catch (error) {
+      this.#problem = messageOf(error);
+      metrics.stopped('failed');
+      throw error;
+    }
+    metrics.stopped('done');
+    await this.#remove();
+  }
+
+  /** Lets go of it, for a hub that ends: what lives goes on to live, and stays in the store. */
+  async detach(): Promise<void> {
+    this.#isDetached = true;
+    this.#halt.abort(new AbortError('The hub ends; it goes on with the start when it is back.'));
+    await this.#stopping?.catch(() => {});
+    await this.#spawner?.detach();
+    await this.#starting?.catch(() => {});
+    await this.#spawner?.detach();
+    await this.#saver.settled();
+    this.#isLetGo = true;
+  }
+
+  /** Asks whether it lives. What has ended is told of, and removed. Does not throw. */
+  async poll(): Promise<void> {
+    try {
+      await this.#spawner?.poll();
+    } catch (cause) {
+      this.#warn({
+        code: 'command-failed',
+        message: `The server could not be polled: ${messageOf(cause)}`,
+        cause,
+      });
+    }
+  }
+
+  /** Asks whether it answers HTTP. Does not throw. */
+  async checkHealth(): Promise<void> {
+    const answers = await this.#spawner?.responds().catch(() => false);
+    if (this.#status !== 'ready' && this.#status !== 'unhealthy') {
+      return;
+    }
+    this.#silences = answers === false ? this.#silences + 1 : 0;
+    if (this.#silences === 2) {
+      this.#problem = `It does not answer at ${this.address?.url}.`;
+      this.#setStatus('unhealthy');
+      this.#home.tell('unhealthy', this);
+    } else if (answers === true && this.#status === 'unhealthy') {
+      this.#problem = undefined;
+      this.#setStatus('ready');
+      this.#home.tell('healthy', this);
+    }
+  }
+
+  /** Saves what could not be saved when it was news. Does not throw. */
+  async saveAgain(): Promise<void> {
+    if (this.#saver.isBehind) {
+      await this.#saveOrWarn();
+    }
+  }
+
+  #watch(spawner: Spawner): void {
+    const { tell } = this.#home;
+    this.#spawner = spawner;
+    spawner.on('state', () => (this.#isLetGo ? undefined : this.#saver.save()));
+    spawner.on('progress', (event) => {
+      // A start that has failed may be begun anew: who decides that tells of it.
+      if (event.outcome !== 'failed') {
+        this.#tellProgress(event);
+      }
+    });
+    spawner.on('submitted', (submitted) => {
+      this.#milestones.submitted ??= performance.now();
+      this.#turn?.pause();
+      tell('submitted', this, submitted);
+    });
+    spawner.on('running', (where) => {
+      this.#milestones.running ??= performance.now();
+      this.#turn?.resume();
+      tell('running', this, where);
+    });
+    spawner.on('moved', (address) => tell('moved', this, address));
+    spawner.on('exited', (exit) => this.#exited(spawner, exit));
+    spawner.on('warning', (warning) => {
+      const { cause } = warning;
+      this.#warn(
+        cause instanceof StoreError
+          ? { code: 'store-failed', message: cause.message, cause }
+          : warning,
+      );
+    });
+  }
+
+  #exited(spawner: Spawner, exit: ExitStatus): void {
+    const { tell, metrics } = this.#home;
+    // The end of a start is told by that.
+    if (this.#isLetGo || this.#status === 'waiting' || this.#status === 'starting') {
+      return;
+    }
+    metrics.exited(exit.cause);
+    tell('exited', this, exit);
+    if (this.#stopping === undefined) {
+      void this.#removeAfter(spawner);
+    }
+  }
+
+  /** When the hook of the end has been called. */
+  async #removeAfter(spawner: Spawner): Promise<void> {
+    await spawner.settled();
+    if (!spawner.hasServer && this.#stopping === undefined) {
+      await this.#remove();
+    }
+  }
+
+  async #remove(): Promise<void> {
+    if (this.#isRemoved) {
+      return;
+    }
+    this.#isRemoved = true;
+    try {
+      await this.#saver.remove();
+    } catch (cause) {
+      this.#warn({ code: 'store-failed', message: messageOf(cause), cause });
+    }
+    this.#home.removed(this);
+    this.#home.tell('removed', this);
+    this.#leave();
+  }
+
+  async #saveOrWarn(): Promise<void> {
+    try {
+      await this.#saver.save();
+    } catch (cause) {
+      this.#warn({ code: 'store-failed', message: messageOf(cause), cause });
+    }
+  }
+
+  #record(): ServerRecord {
+    const phase: Phase =
+      this.#status === 'ready' || this.#status === 'stopping'
+        ? this.#status
+        : this.#status === 'unhealthy'
+          ? 'ready'
+          : 'starting';
+    return {
+      ...this.request,
+      phase,
+      requestedAt: this.requestedAt,
+      state: this.#spawner?.getState(),
+    };
+  }
+
+  #setStatus(status: ServerStatus): void {
+    if (status !== this.#status) {
+      this.#status = status;
+      this.#home.tell('status', this);
+    }
+  }
+
+  #tellProgress(event: ProgressEvent): void {
+    const progress = Math.max(event.progress, this.#progress.last?.progress ?? 0);
+    const clamped = { ...event, progress };
+    this.#progress.add(clamped);
+    this.#home.tell('progress', this, clamped);
+  }
+
+  #warn(warning: SpawnerWarning | Parameters<SupervisorEvents['warning']>[0]): void {
+    this.#home.tell('warning', warning, this);
+  }
+}

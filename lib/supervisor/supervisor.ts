@@ -1,0 +1,579 @@
+import { randomBytes } from 'node:crypto';
+import { Announcer } from '../announcer.ts';
+import { JobMonitor } from '../batch/monitor.ts';
+import type { HubFacts, SpawnerContext, SpawnerUser } from '../context.ts';
+import {
+  AbortError,
+  messageOf,
+  OptionsError,
+  StartError,
+  StopError,
+  StoreError,
+} from '../errors.ts';
+import type { ServerAddress } from '../events.ts';
+import type { SpawnerOptions, SupervisorPolicies } from '../generated/options.ts';
+import { checkOptions } from '../options.ts';
+import type { ProgressEvent } from '../progress.ts';
+import { LocalRunner } from '../runners/local.ts';
+import type { CommandRunner } from '../runners/runner.ts';
+import type { Spawner, StopOptions } from '../spawner.ts';
+import type { Json } from '../state.ts';
+import type { Stray, SupervisorEvents } from './events.ts';
+import { Failures } from './failures.ts';
+import { measured } from './measured-runner.ts';
+import type { SupervisorMetrics } from './metrics.ts';
+import { Metrics } from './metrics.ts';
+import type { ServerRecord, ServerRequest } from './record.ts';
+import { isKey, keyOf, readRecord } from './record.ts';
+import { Recovery } from './recovery.ts';
+import { checkAll, pollAll, Rounds } from './rounds.ts';
+import type { ServerHome } from './server.ts';
+import { ManagedServer } from './server.ts';
+import type { ServerStatus } from './status.ts';
+import type { ServerStore } from './store.ts';
+import type { SupervisedServer } from './supervised-server.ts';
+import { Turns } from './turns.ts';
+
+/** What a supervisor has to know of its hub, beside its policies. */
+export interface SupervisorSetup {
+  /** Where it keeps what it knows of servers. */
+  readonly store: ServerStore;
+  /**
+   * What servers are told of the hub. Its `apiUrl` also tells the jobs and units of this hub from
+   * those of others: no two supervisors may have the same.
+   */
+  readonly hub?: HubFacts;
+  /** Where commands are run. Default: a `LocalRunner`. */
+  readonly runner?: CommandRunner;
+  /**
+   * The token of a server, whenever a spawner is made for it: for a new server, and after a restart of
+   * the hub for the same one again. The store keeps none.
+   */
+  readonly apiToken?: (server: ServerName) => string | undefined | Promise<string | undefined>;
+}
+
+/** Options of a supervisor: what it has to know of its hub, and its policies. */
+export type SupervisorOptions = SupervisorSetup & Partial<SupervisorPolicies>;
+
+/** Which server of whom. */
+export interface ServerName {
+  readonly user: SpawnerUser;
+  /** '' is the server without a name. */
+  readonly serverName: string;
+}
+
+/** What `Supervisor.start()` is asked for. */
+export interface StartRequest {
+  /** Whose server it is; a text is the name. */
+  readonly user: SpawnerUser | string;
+  /** Default: '', the server without a name. */
+  readonly serverName?: string;
+  /** The name under which a kind of spawner is registered. Default: the first. */
+  readonly spawner?: string;
+  /**
+   * Options of this server alone, each in the place of the one that was registered. They come as they
+   * are: what a person may choose is for the hub to decide. JSON, kept in the store: no place for secrets.
+   */
+  readonly options?: Readonly<Record<string, Json>>;
+}
+
+/** A class of spawners. */
+export type SpawnerClass<O extends SpawnerOptions> = new (
+  context: SpawnerContext,
+  options?: Partial<O>,
+) => Spawner;
+
+/** What `restore()` has found. */
+export interface RestoreReport {
+  /** How many servers are supervised now. */
+  readonly servers: number;
+  /** How many had ended while the hub was away. */
+  readonly ended: number;
+  /** Jobs and units that no server had. */
+  readonly strays: readonly Stray[];
+}
+
+/** Where commands are run if nothing else is said: one, so that monitors are shared. */
+const defaultRunner = new LocalRunner();
+
+/** How many failed starts can be looked at later. */
+const mostFailed = 1000;
+
+/**
+ * Keeps the servers of a hub: starts and stops them, follows them, and loses none of them over
+ * crashes, outages and impatient users.
+ *
+ * Register the kinds of spawners, `restore()` what an earlier hub has left, and then start and stop.
+ * The hub answers the calls of starting servers by `endpointHandler(() => supervisor.spawners)`, from
+ * when `restore()` has resolved.
+ *
+ * @example
+ * const supervisor = new Supervisor({ store: new FileStore('/var/lib/hub/servers'), hub, apiToken });
+ * supervisor.register('slurm', SlurmSpawner, { cmd: ['jupyterhub-singleuser'] });
+ * await supervisor.restore();
+ * const { url } = await supervisor.start({ user: 'alice' });
+ */
+export class Supervisor extends Announcer<SupervisorEvents> {
+  /** Checked, completed with defaults, and frozen. */
+  readonly policies: SupervisorPolicies;
+  readonly #setup: SupervisorSetup;
+  readonly #runner: CommandRunner;
+  readonly #metrics = new Metrics();
+  readonly #kinds = new Map<
+    string,
+    (context: SpawnerContext, options: Readonly<Record<string, Json>>) => Spawner
+  >();
+  readonly #servers = new Map<string, ManagedServer>();
+  /** Starts that have failed, for those who ask later. The oldest first. */
+  readonly #failed = new Map<string, SupervisedServer>();
+  /** Keys of records that can't be brought back, and why. */
+  readonly #unusable = new Map<string, string>();
+  readonly #home: ServerHome;
+  readonly #recovery: Recovery;
+  #strays: Stray[] = [];
+  #looksForStrays = true;
+  #restored: Promise<RestoreReport> | undefined;
+  #closing: Promise<void> | undefined;
+  readonly #polling: Rounds;
+  readonly #healthChecks: Rounds | undefined;
+
+  /** @throws OptionsError */
+  constructor(options: SupervisorOptions) {
+    super();
+    const { store, hub, runner = defaultRunner, apiToken, ...policies } = options;
+    this.policies = checkOptions<SupervisorPolicies>('supervisor.json', policies);
+    this.#setup = { store, ...(hub && { hub }), ...(apiToken && { apiToken }) };
+    this.#runner = measured(runner, this.#metrics);
+    if (typeof store?.set !== 'function' || typeof store.iterator !== 'function') {
+      throw new OptionsError(
+        'store',
+        'a FileStore, a MemoryStore, or a Keyv whose storage can list what it holds (iterator)',
+      );
+    }
+    store.on?.('error', (cause) =>
+      this.announce('warning', { code: 'store-failed', message: messageOf(cause), cause }),
+    );
+    this.#home = {
+      policies: this.policies,
+      store,
+      turns: new Turns(this.policies.startLimit),
+      failures: new Failures(this.policies.failurePause),
+      metrics: this.#metrics,
+      create: (request) => this.#create(request),
+      tell: (event, ...details) => this.announce(event, ...details),
+      removed: (server) => this.#removed(server),
+    };
+    this.#recovery = new Recovery({
+      strays: this.policies.strays,
+      servers: this.#servers,
+      isUnusable: (key) => this.#unusable.has(key),
+      probes: () => this.#probes(),
+      create: (spawnerName, { user, serverName }) =>
+        this.#create({ user: { name: user }, serverName, spawnerName, options: {} }),
+      tellStray: (stray) => {
+        this.#strays.push(stray);
+        this.announce('stray', stray);
+      },
+    });
+    const { pollInterval, healthInterval } = this.policies;
+    this.#polling = new Rounds(pollInterval, () => this.#round());
+    this.#healthChecks =
+      healthInterval === 0 ? undefined : new Rounds(healthInterval, () => this.#checkHealth());
+  }
+
+  /**
+   * Makes a kind of spawner known by a name, by which the store brings its servers back: a name that
+   * was used may get other options, but not another class. To be called before `restore()`.
+   *
+   * @param options of all servers of this kind; `pollInterval` has no effect, since the supervisor polls
+   * @throws OptionsError where an option or the hub's facts are not what they must be, or the name is taken
+   */
+  register<O extends SpawnerOptions>(
+    name: string,
+    spawner: SpawnerClass<O>,
+    options: Partial<O> = {},
+  ): this {
+    if (name === '' || this.#kinds.has(name)) {
+      throw new OptionsError('name', 'one under which no kind of spawner is registered yet');
+    }
+    const create = (context: SpawnerContext, own: Readonly<Record<string, Json>>) =>
+      new spawner(context, Object.assign({}, options, own, { pollInterval: 0 }));
+    create(this.#context({ user: { name: 'user' }, serverName: '' }, probeToken()), {});
+    this.#kinds.set(name, create);
+    return this;
+  }
+
+  /** All servers, or those of one person. */
+  list({ user }: { readonly user?: string } = {}): readonly SupervisedServer[] {
+    const all = [...this.#servers.values()];
+    return user === undefined ? all : all.filter((server) => server.user.name === user);
+  }
+
+  /** A server; undefined where there is none. */
+  find(user: string, serverName = ''): SupervisedServer | undefined {
+    return this.#servers.get(keyOf(user, serverName));
+  }
+
+  /** Of all servers: for `endpointHandler`. */
+  get spawners(): Iterable<Spawner> {
+    const servers = this.#servers;
+    return {
+      *[Symbol.iterator]() {
+        for (const { spawner } of servers.values()) {
+          if (spawner !== undefined) {
+            yield spawner;
+          }
+        }
+      },
+    };
+  }
+
+  /**
+   * Starts a server, and resolves when it answers. Where it is being started already, the request joins
+   * that start; where it is there, it gives its address. One that is being stopped is started anew.
+   *
+   * @throws StartError with the reason: the start has failed, a limit is reached, or too many starts
+   *   have failed
+   * @throws OptionsError, StartTimeoutError, CommandError, StoreError
+   * @throws AbortError where it was stopped meanwhile, or the supervisor closed
+   */
+  async start(request: StartRequest): Promise<ServerAddress> {
+    const full = this.#requestOf(request);
+    const { key } = new ManagedServer(this.#home, full);
+    for (;;) {
+      await this.restore();
+      this.#refuseClosed();
+      const existing = this.#servers.get(key);
+      if (existing === undefined) {
+        break;
+      }
+      if (existing.status !== 'stopping') {
+        return existing.whenReady();
+      }
+      if (existing.isStopDue) {
+        throw new StartError(
+          `The server is still to be stopped: ${existing.problem ?? 'that goes on'}`,
+          { retryable: true },
+        );
+      }
+      await Promise.race([existing.gone, existing.stop().catch(() => {})]);
+    }
+    this.#refuse(key, full);
+    const server = new ManagedServer(this.#home, full);
+    this.#servers.set(key, server);
+    server.start();
+    return server.whenReady();
+  }
+
+  /**
+   * Stops a server, and resolves when it has ended; at once where there is none. It also ends a start.
+   *
+   * @throws StopError if the end could not be confirmed; it is tried again and again all the same
+   */
+  async stop(user: string, serverName = '', how: StopOptions = {}): Promise<void> {
+    await this.restore();
+    await this.#servers.get(keyOf(user, serverName))?.stop(how);
+  }
+
+  /** Says that a server was used just now, or at another time. */
+  touch(user: string, serverName = '', at: Date = new Date()): void {
+    const server = this.#servers.get(keyOf(user, serverName));
+    if (server !== undefined && at > server.lastActivity) {
+      server.lastActivity = at;
+    }
+  }
+
+  /**
+   * Follows a start that is under way, or the last one, also if it has failed, from its beginning;
+   * ends with it.
+   */
+  progress(user: string, serverName = ''): AsyncIterable<ProgressEvent> {
+    const key = keyOf(user, serverName);
+    return (this.#servers.get(key) ?? this.#failed.get(key))?.progress() ?? nothing();
+  }
+
+  /**
+   * Brings back what an earlier hub has left, and resolves when that is done; once for all who ask.
+   * Servers that live are supervised from now on, the ends of others are told; starts and stops that
+   * were cut off go on. Jobs and units of this hub that no server has are dealt with; where a batch
+   * system does not answer, nothing is done before it does.
+   *
+   * @throws StoreError if the store can't be read; it may be called again
+   */
+  restore(): Promise<RestoreReport> {
+    this.#restored ??= this.#restore().catch((error: unknown) => {
+      this.#restored = undefined;
+      throw error;
+    });
+    return this.#restored;
+  }
+
+  /** What was counted, and how things stand. */
+  metrics(): SupervisorMetrics {
+    const servers: Record<ServerStatus, number> = {
+      waiting: 0,
+      starting: 0,
+      ready: 0,
+      unhealthy: 0,
+      stopping: 0,
+    };
+    for (const { status } of this.#servers.values()) {
+      servers[status] += 1;
+    }
+    return this.#metrics.snapshot(servers, JobMonitor.healthOf(this.#runner));
+  }
+
+  /**
+   * Ends the supervisor, and resolves when nothing is under way any more. Whoever waits for a start gets
+   * an `AbortError`.
+   *
+   * @param how `keep` (the default) lets the servers live, and starts go on, for the next hub to
+   *   restore; `stop` stops them all
+   * @throws StopError where servers could not be stopped; the store still has them
+   */
+  close({ servers = 'keep' }: { readonly servers?: 'keep' | 'stop' } = {}): Promise<void> {
+    this.#closing ??= this.#close(servers);
+    return this.#closing;
+  }
+
+  protected override listenerFailed(event: keyof SupervisorEvents, cause: unknown): void {
+    if (event !== 'warning') {
+      this.announce('warning', {
+        code: 'listener-failed',
+        message: `A listener of the event '${event}' threw an error.`,
+        cause,
+      });
+    }
+  }
+
+  async #close(servers: 'keep' | 'stop'): Promise<void> {
+    this.#polling.stop();
+    this.#healthChecks?.stop();
+    await this.#restored?.catch(() => {});
+    const all = [...this.#servers.values()];
+    if (servers === 'keep') {
+      await Promise.all(all.map((server) => server.detach()));
+      return;
+    }
+    const stops = await Promise.allSettled(all.map((server) => server.stop()));
+    const failures = stops.flatMap((stop) =>
+      stop.status === 'rejected' ? [messageOf(stop.reason)] : [],
+    );
+    if (failures.length > 0) {
+      throw new StopError(
+        `${failures.length} of ${all.length} servers could not be stopped. The first: ${failures[0]}`,
+        { retryable: true },
+      );
+    }
+  }
+
+  async #restore(): Promise<RestoreReport> {
+    const records = await this.#records();
+    this.#strays = [];
+    await Promise.all(records.map((record) => this.#load(record)));
+    const loaded = [...this.#servers.values()];
+    await Promise.all(loaded.map((server) => server.recover()));
+    await this.#lookForStrays();
+    this.#polling.start();
+    this.#healthChecks?.start();
+    return {
+      servers: this.#servers.size,
+      ended: loaded.filter(({ key }) => !this.#servers.has(key)).length,
+      strays: this.#strays,
+    };
+  }
+
+  async #records(): Promise<readonly ServerRecord[]> {
+    const records: ServerRecord[] = [];
+    this.#unusable.clear();
+    try {
+      for await (const [key, value] of this.#setup.store.iterator?.() ?? []) {
+        if (isKey(key)) {
+          try {
+            records.push(readRecord(key, value));
+          } catch (error) {
+            this.#setAside(key, error);
+          }
+        }
+      }
+    } catch (cause) {
+      throw cause instanceof StoreError
+        ? cause
+        : new StoreError(`The store can't be read: ${messageOf(cause)}`, {
+            cause,
+            retryable: true,
+          });
+    }
+    return records;
+  }
+
+  async #load(record: ServerRecord): Promise<void> {
+    const server = new ManagedServer(this.#home, record, record.requestedAt);
+    try {
+      await server.load(record);
+      this.#servers.set(server.key, server);
+    } catch (error) {
+      this.#setAside(server.key, error);
+    }
+  }
+
+  /** Nothing is done about the server of a record that can't be understood, and the record stays. */
+  #setAside(key: string, cause: unknown): void {
+    const why = messageOf(cause);
+    this.#unusable.set(key, why);
+    this.announce('warning', {
+      code: 'record-unusable',
+      message: `What the store has under ${JSON.stringify(key)} can't be used, so that nothing is done about that server: ${why}`,
+      cause,
+    });
+  }
+
+  /** @throws OptionsError */
+  #requestOf({ user, serverName = '', spawner, options = {} }: StartRequest): ServerRequest {
+    const [first] = this.#kinds.keys();
+    const spawnerName = spawner ?? first;
+    if (spawnerName === undefined || !this.#kinds.has(spawnerName)) {
+      throw new OptionsError(
+        'spawner',
+        `one of those that are registered: ${[...this.#kinds.keys()].join(', ') || 'none is'}`,
+      );
+    }
+    const { name, id, account } = typeof user === 'string' ? { name: user } : user;
+    return {
+      user: { name, ...(id !== undefined && { id }), ...(account !== undefined && { account }) },
+      serverName,
+      spawnerName,
+      options,
+    };
+  }
+
+  #refuseClosed(): void {
+    if (this.#closing !== undefined) {
+      throw new AbortError('The supervisor is closed.');
+    }
+  }
+
+  /** @throws StartError if there is a reason not to begin a start now */
+  #refuse(key: string, { user, spawnerName }: ServerRequest): void {
+    const { userLimit = Number.POSITIVE_INFINITY, serverLimit = Number.POSITIVE_INFINITY } =
+      this.policies;
+    const why = this.#unusable.get(key);
+    if (why !== undefined) {
+      throw new StartError(
+        `The store has this server already, and it can't be used: ${why}. Mend or remove ${JSON.stringify(key)}, look for its job, and restart the hub.`,
+      );
+    }
+    if (this.#servers.size >= serverLimit) {
+      throw new StartError(`There are as many servers as may be (${serverLimit}).`, {
+        retryable: true,
+      });
+    }
+    if (this.list({ user: user.name }).length >= userLimit) {
+      throw new StartError(
+        `${user.name} has as many servers as may be (${userLimit}). Stop one of them first.`,
+        { retryable: true },
+      );
+    }
+    for (const failing of [key, spawnerName]) {
+      const pause = this.#home.failures.pauseOf(failing);
+      if (pause !== undefined) {
+        throw new StartError(`The server is not started: ${pause}`, { retryable: true });
+      }
+    }
+  }
+
+  async #create({ user, serverName, spawnerName, options }: ServerRequest): Promise<Spawner> {
+    const create = this.#kinds.get(spawnerName);
+    if (create === undefined) {
+      throw new OptionsError(
+        'spawner',
+        'registered',
+        `No kind of spawner is registered under the name ${JSON.stringify(spawnerName)}.`,
+      );
+    }
+    const apiToken = await this.#setup.apiToken?.({ user, serverName });
+    return create(this.#context({ user, serverName }, apiToken), options);
+  }
+
+  #context(server: ServerName, apiToken: string | undefined): SpawnerContext {
+    const { hub } = this.#setup;
+    return {
+      ...server,
+      ...(hub && { hub }),
+      ...(apiToken !== undefined && { apiToken }),
+      runner: this.#runner,
+    };
+  }
+
+  async #probes(): Promise<ReadonlyMap<string, Spawner>> {
+    const context = this.#context({ user: { name: 'user' }, serverName: '' }, probeToken());
+    return new Map([...this.#kinds].map(([name, create]) => [name, create(context, {})]));
+  }
+
+  #removed(server: ManagedServer): void {
+    this.#servers.delete(server.key);
+    this.#failed.delete(server.key);
+    this.#failed.set(server.key, server);
+    const [oldest] = this.#failed.keys();
+    if (oldest !== undefined && this.#failed.size > mostFailed) {
+      this.#failed.delete(oldest);
+    }
+  }
+
+  /** Asks and does what is due. Does not throw. */
+  async #round(): Promise<void> {
+    const servers = [...this.#servers.values()];
+    this.#cull(servers);
+    await Promise.all([
+      pollAll(servers.filter(({ status }) => status === 'ready' || status === 'unhealthy')),
+      ...servers.filter(({ isStopDue }) => isStopDue).map((server) => server.stopAgain()),
+      ...servers.map((server) => server.saveAgain()),
+      this.#lookForStrays(),
+    ]);
+  }
+
+  #checkHealth(): Promise<void> {
+    const servers = [...this.#servers.values()];
+    return checkAll(servers.filter(({ status }) => status === 'ready' || status === 'unhealthy'));
+  }
+
+  #cull(servers: readonly ManagedServer[]): void {
+    const { idleTimeout, maxAge } = this.policies;
+    const now = Date.now();
+    for (const server of servers) {
+      if (server.status !== 'ready' && server.status !== 'unhealthy') {
+        continue;
+      }
+      const isOld = maxAge > 0 && now - server.requestedAt.getTime() > maxAge;
+      const isIdle = idleTimeout > 0 && now - server.lastActivity.getTime() > idleTimeout;
+      if (isOld || isIdle) {
+        const why = isOld ? 'age' : 'idle';
+        this.#metrics.culled(why);
+        this.announce('culled', server, why);
+        void server.stopAgain();
+      }
+    }
+  }
+
+  async #lookForStrays(): Promise<void> {
+    if (!this.#looksForStrays) {
+      return;
+    }
+    try {
+      this.#looksForStrays = !(await this.#recovery.look());
+    } catch (cause) {
+      this.announce('warning', {
+        code: 'command-failed',
+        message: `It could not be looked for jobs and units that no server has: ${messageOf(cause)}`,
+        cause,
+      });
+    }
+  }
+}
+
+/** Some kinds of spawners want a token, which these never use. */
+function probeToken(): string {
+  return randomBytes(16).toString('hex');
+}
+
+async function* nothing(): AsyncGenerator<ProgressEvent, void, undefined> {}
