@@ -10,6 +10,7 @@ import {
   StartTimeoutError,
   StateError,
   StopError,
+  StoreError,
 } from '../lib/errors.ts';
 import { crashed } from './helpers/test-spawner.ts';
 
@@ -29,6 +30,7 @@ describe('Errors', () => {
     StartError: [new StartError('It ended.', { cause }), 'ERR_SPAWNER_START'],
     AbortError: [new AbortError('Aborted.', { cause }), 'ERR_SPAWNER_ABORTED'],
     StopError: [new StopError('It still runs.', { cause }), 'ERR_SPAWNER_STOP'],
+    StoreError: [new StoreError('The disk is full.', { cause }), 'ERR_SPAWNER_STORE'],
   };
   for (const [name, [error, code]] of Object.entries(errors)) {
     it(`of the class ${name} can be told by class, name and code, and have a cause`, () => {

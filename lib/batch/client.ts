@@ -156,7 +156,11 @@ export class JobClient {
   }
 
   /** Cancels a job, or kills its processes. */
-  async end(how: 'cancel' | 'kill', facts: JobFacts): Promise<Cancellation> {
+  end(how: 'cancel' | 'kill', facts: JobFacts): Promise<Cancellation> {
+    return limiterOf(this.#runner).run(() => this.#end(how, facts));
+  }
+
+  async #end(how: 'cancel' | 'kill', facts: JobFacts): Promise<Cancellation> {
     const argv = this.#templates.argv(how, facts);
     const { patterns } = this.#scheduler;
     try {

@@ -235,7 +235,7 @@ export interface BatchOptions extends SpawnerOptions {
      */
     readonly query?: readonly string[];
     /**
-     * Lists the jobs of one account, or of all, with their marks.
+     * Lists the jobs of all with their marks and owners, as the hub's own account, once for all who look for a job at the same time. One that names \{\{username\}\}, \{\{homedir\}\}, \{\{tag\}\}, \{\{jobName\}\} or \{\{jobId\}\} is run for each by itself, as that account, and survey() finds nothing. \{\{boundary\}\} is another text for each command: it keeps apart what people may write into their jobs. That of Slurm may leave it out, and prints id, comment and name then.
      */
     readonly find?: readonly string[];
     /**
@@ -550,7 +550,7 @@ export interface GenericOptions extends BatchOptions {
      */
     readonly query: readonly string[];
     /**
-     * Lists the jobs of one account, or of all, with their marks.
+     * Lists the jobs of all with their marks and owners, as the hub's own account, once for all who look for a job at the same time. One that names \{\{username\}\}, \{\{homedir\}\}, \{\{tag\}\}, \{\{jobName\}\} or \{\{jobId\}\} is run for each by itself, as that account, and survey() finds nothing. \{\{boundary\}\} is another text for each command: it keeps apart what people may write into their jobs. That of Slurm may leave it out, and prints id, comment and name then.
      */
     readonly find?: readonly string[];
     /**

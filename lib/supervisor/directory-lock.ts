@@ -246,8 +246,8 @@ async function look(path: string): Promise<Sight | undefined> {
 /** Makes a file with all of its content at once, unless there is one. */
 async function place(path: string, text: string): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  await writeFile(temporary, text, { mode: 0o600, flag: 'wx' });
   try {
-    await writeFile(temporary, text, { mode: 0o600, flag: 'wx' });
     await link(temporary, path);
   } catch (error) {
     // ENOENT: whoever holds the directory has cleared the temporary file away.

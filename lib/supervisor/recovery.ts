@@ -10,8 +10,8 @@ export interface RecoveryHome {
   readonly strays: 'cancel' | 'report';
   /** The servers there are, by their keys. */
   readonly servers: ReadonlyMap<string, ManagedServer>;
-  /** Whether the store has something of a server that could not be read. */
-  isUnusable(key: string): boolean;
+  /** Why the store may have had a server of that key, though it is not known; undefined where it had none. */
+  doubt(key: string): string | undefined;
   /** A spawner without a server for each kind that is registered. */
   probes(): Promise<ReadonlyMap<string, Spawner>>;
   /** A spawner for somebody's server of whom nothing is known but the name. */
@@ -70,7 +70,7 @@ export class Recovery {
 
   /** Returns whether nothing is left to be done about it. */
   async #deal(found: MarkedServer, spawnerName: string): Promise<boolean> {
-    const { servers, isUnusable, strays } = this.#home;
+    const { servers, strays } = this.#home;
     const key = keyOf(found.user, found.serverName);
     const server = servers.get(key);
     if (server?.spawner?.tag === found.tag) {
@@ -80,9 +80,6 @@ export class Recovery {
       this.#tell(found, spawnerName, 'reported', reason);
       return true;
     };
-    if (isUnusable(key)) {
-      return report('the store has a server of that name that can not be read');
-    }
     if (server?.isUnclear === true) {
       return this.#adopt(found, spawnerName, server);
     }
@@ -90,8 +87,9 @@ export class Recovery {
       // Its own may be about to be made, or found.
       return false;
     }
-    if (strays === 'report') {
-      return report('strays are reported only');
+    const doubt = server === undefined ? this.#home.doubt(key) : undefined;
+    if (doubt !== undefined || strays === 'report') {
+      return report(doubt ?? 'strays are reported only');
     }
     return this.#cancel(found, spawnerName, server !== undefined);
   }

@@ -3,9 +3,6 @@ import type { ManagedServer } from './server.ts';
 /** How many servers are dealt with before other work has its turn. */
 const chunk = 200;
 
-/** How many servers are asked at once whether they answer HTTP. */
-const callsAtOnce = 50;
-
 /** Calls a function again and again, spread in time, and not before the last call has settled. */
 export class Rounds {
   readonly #interval: number;
@@ -60,13 +57,17 @@ export async function pollAll(servers: readonly ManagedServer[]): Promise<void> 
   await Promise.all(polls);
 }
 
-/** Asks servers whether they answer HTTP, some at a time. */
-export async function checkAll(servers: readonly ManagedServer[]): Promise<void> {
+/** Does something with each server, with so many of them at a time. */
+export async function forEach(
+  servers: readonly ManagedServer[],
+  atOnce: number,
+  task: (server: ManagedServer) => Promise<void>,
+): Promise<void> {
   const left = servers.values();
   const work = async () => {
     for (const server of left) {
-      await server.checkHealth();
+      await task(server);
     }
   };
-  await Promise.all(Array.from({ length: callsAtOnce }, work));
+  await Promise.all(Array.from({ length: atOnce }, work));
 }

@@ -69,6 +69,7 @@ export class ManagedServer implements SupervisedServer {
   #isLetGo = false;
   #turn: Turn | undefined;
   #milestones: Milestones = { slot: 0, submitted: undefined, running: undefined };
+  #wasReady = false;
   #isClear = false;
   #clarified: () => void = () => {};
   readonly #clarity = new Promise<void>((resolve) => {
@@ -166,6 +167,7 @@ export class ManagedServer implements SupervisedServer {
     }
     this.#watch(spawner);
     this.#status = phase;
+    this.#wasReady = phase !== 'starting';
   }
 
   /** Finds out what became of it while the hub was away, and goes on with what was under way. */
@@ -245,6 +247,7 @@ export class ManagedServer implements SupervisedServer {
       const address = await body(requested);
       throwIfAborted(this.#halt.signal);
       this.lastActivity = new Date();
+      this.#wasReady = true;
       this.#setStatus('ready');
       await this.#saveOrWarn();
       failures.succeeded(this.key);
@@ -452,13 +455,15 @@ export class ManagedServer implements SupervisedServer {
 
   #exited(spawner: Spawner, exit: ExitStatus): void {
     const { tell, metrics } = this.#home;
-    // The end of a start is told by that.
-    if (this.#isLetGo || this.#status === 'waiting' || this.#status === 'starting') {
+    if (this.#isLetGo) {
       return;
     }
-    metrics.exited(exit.cause);
-    tell('exited', this, exit);
-    if (this.#stopping === undefined) {
+    // The end of a start is told by that.
+    if (this.#wasReady) {
+      metrics.exited(exit.cause);
+      tell('exited', this, exit);
+    }
+    if (this.#status !== 'waiting' && this.#status !== 'starting' && this.#stopping === undefined) {
       void this.#removeAfter(spawner);
     }
   }

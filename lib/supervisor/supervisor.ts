@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Announcer } from '../announcer.ts';
 import { JobMonitor } from '../batch/monitor.ts';
 import type { HubFacts, SpawnerContext, SpawnerUser } from '../context.ts';
+import { checkContext } from '../context.ts';
 import {
   AbortError,
   messageOf,
@@ -26,7 +27,7 @@ import { Metrics } from './metrics.ts';
 import type { ServerRecord, ServerRequest } from './record.ts';
 import { isKey, keyOf, readRecord } from './record.ts';
 import { Recovery } from './recovery.ts';
-import { checkAll, pollAll, Rounds } from './rounds.ts';
+import { forEach, pollAll, Rounds } from './rounds.ts';
 import type { ServerHome } from './server.ts';
 import { ManagedServer } from './server.ts';
 import type { ServerStatus } from './status.ts';
@@ -96,6 +97,12 @@ export interface RestoreReport {
 /** Where commands are run if nothing else is said: one, so that monitors are shared. */
 const defaultRunner = new LocalRunner();
 
+/** How many servers are asked at once whether they answer HTTP. */
+const callsAtOnce = 50;
+
+/** How many servers are stopped at once when the hub ends. */
+const stopsAtOnce = 100;
+
 /** How many failed starts can be looked at later. */
 const mostFailed = 1000;
 
@@ -130,7 +137,11 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   readonly #unusable = new Map<string, string>();
   readonly #home: ServerHome;
   readonly #recovery: Recovery;
+  #isReading = false;
+  /** The store has told of a failure while it was read: there may be servers that it does not know. */
+  #hasLost = false;
   #strays: Stray[] = [];
+  /** Whether there may be strays, and nobody is looking for them. */
   #looksForStrays = true;
   #restored: Promise<RestoreReport> | undefined;
   #closing: Promise<void> | undefined;
@@ -150,9 +161,10 @@ export class Supervisor extends Announcer<SupervisorEvents> {
         'a FileStore, a MemoryStore, or a Keyv whose storage can list what it holds (iterator)',
       );
     }
-    store.on?.('error', (cause) =>
-      this.announce('warning', { code: 'store-failed', message: messageOf(cause), cause }),
-    );
+    store.on?.('error', (cause) => {
+      this.#hasLost ||= this.#isReading;
+      this.announce('warning', { code: 'store-failed', message: messageOf(cause), cause });
+    });
     this.#home = {
       policies: this.policies,
       store,
@@ -166,7 +178,10 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     this.#recovery = new Recovery({
       strays: this.policies.strays,
       servers: this.#servers,
-      isUnusable: (key) => this.#unusable.has(key),
+      doubt: (key) =>
+        this.#unusable.has(key) || this.#hasLost
+          ? 'it may belong to a server of which the store has lost the record'
+          : undefined,
       probes: () => this.#probes(),
       create: (spawnerName, { user, serverName }) =>
         this.#create({ user: { name: user }, serverName, spawnerName, options: {} }),
@@ -239,7 +254,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
    */
   async start(request: StartRequest): Promise<ServerAddress> {
     const full = this.#requestOf(request);
-    const { key } = new ManagedServer(this.#home, full);
+    const key = keyOf(full.user.name, full.serverName);
     for (;;) {
       await this.restore();
       this.#refuseClosed();
@@ -355,9 +370,11 @@ export class Supervisor extends Announcer<SupervisorEvents> {
       await Promise.all(all.map((server) => server.detach()));
       return;
     }
-    const stops = await Promise.allSettled(all.map((server) => server.stop()));
-    const failures = stops.flatMap((stop) =>
-      stop.status === 'rejected' ? [messageOf(stop.reason)] : [],
+    const failures: string[] = [];
+    await forEach(all, stopsAtOnce, (server) =>
+      server.stop().catch((error: unknown) => {
+        failures.push(messageOf(error));
+      }),
     );
     if (failures.length > 0) {
       throw new StopError(
@@ -386,6 +403,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   async #records(): Promise<readonly ServerRecord[]> {
     const records: ServerRecord[] = [];
     this.#unusable.clear();
+    this.#isReading = true;
     try {
       for await (const [key, value] of this.#setup.store.iterator?.() ?? []) {
         if (isKey(key)) {
@@ -403,6 +421,8 @@ export class Supervisor extends Announcer<SupervisorEvents> {
             cause,
             retryable: true,
           });
+    } finally {
+      this.#isReading = false;
     }
     return records;
   }
@@ -438,7 +458,9 @@ export class Supervisor extends Announcer<SupervisorEvents> {
         `one of those that are registered: ${[...this.#kinds.keys()].join(', ') || 'none is'}`,
       );
     }
-    const { name, id, account } = typeof user === 'string' ? { name: user } : user;
+    const whose = typeof user === 'string' ? { name: user } : user;
+    checkContext({ user: whose, serverName });
+    const { name, id, account } = whose;
     return {
       user: { name, ...(id !== undefined && { id }), ...(account !== undefined && { account }) },
       serverName,
@@ -524,17 +546,21 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   async #round(): Promise<void> {
     const servers = [...this.#servers.values()];
     this.#cull(servers);
-    await Promise.all([
-      pollAll(servers.filter(({ status }) => status === 'ready' || status === 'unhealthy')),
-      ...servers.filter(({ isStopDue }) => isStopDue).map((server) => server.stopAgain()),
-      ...servers.map((server) => server.saveAgain()),
-      this.#lookForStrays(),
-    ]);
+    // What may take long is not waited for: others are to be polled in time.
+    void this.#lookForStrays();
+    for (const server of servers) {
+      void server.saveAgain();
+      if (server.isStopDue) {
+        void server.stopAgain();
+      }
+    }
+    await pollAll(servers.filter(({ status }) => status === 'ready' || status === 'unhealthy'));
   }
 
   #checkHealth(): Promise<void> {
     const servers = [...this.#servers.values()];
-    return checkAll(servers.filter(({ status }) => status === 'ready' || status === 'unhealthy'));
+    const awake = servers.filter(({ status }) => status === 'ready' || status === 'unhealthy');
+    return forEach(awake, callsAtOnce, (server) => server.checkHealth());
   }
 
   #cull(servers: readonly ManagedServer[]): void {
@@ -559,9 +585,11 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     if (!this.#looksForStrays) {
       return;
     }
+    this.#looksForStrays = false;
     try {
       this.#looksForStrays = !(await this.#recovery.look());
     } catch (cause) {
+      this.#looksForStrays = true;
       this.announce('warning', {
         code: 'command-failed',
         message: `It could not be looked for jobs and units that no server has: ${messageOf(cause)}`,

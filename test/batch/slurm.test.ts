@@ -639,7 +639,10 @@ describe('The answer of squeue about the jobs of all, with their marks', () => {
   });
 
   it('does not say whose job it is where the account has no name', () => {
-    const [job] = slurm.parseFind('\x1eB7\x1fBtag\x1fBname\x1fBRUNNING\x1fBnobody\x1fB\n', 'B').jobs;
+    const [job] = slurm.parseFind(
+      '\x1eB7\x1fBtag\x1fBname\x1fBRUNNING\x1fBnobody\x1fB\n',
+      'B',
+    ).jobs;
     expect(job).to.deep.equal({ id: '7', tag: 'tag', jobName: 'name', nativeState: 'RUNNING' });
   });
 

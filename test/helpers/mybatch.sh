@@ -18,7 +18,7 @@ case ${0##*/} in
     done
     cat >"$id/script"
     setsid sh "$id/script" </dev/null >"$log" 2>&1 &
-    echo "$! $tag $name" >"$id/job"
+    echo "$! $(id -un) $tag $name" >"$id/job"
     echo "job $id"
     ;;
   mystat)

@@ -136,3 +136,41 @@ describe('SlurmSpawner: after a hub has died', () => {
     assert.containsSubset(await ended(heir), { cause: 'failed', code: 4 });
   });
 });
+
+describe('SlurmSpawner: servers that no state knows', () => {
+  const hub = useHub();
+
+  it('are found with their jobs by any spawner, and stopped by those that take them over', async () => {
+    const bob = { user: { name: 'bob' }, serverName: 'r&d: lab' };
+    const started = [hub().create(), hub().create({}, bob)];
+    await Promise.all(started.map((spawner) => spawner.start()));
+    const stranger = hub().create(
+      { request: { options: '--hold' } },
+      { hub: { apiUrl: `${hub().apiUrl}/other` } },
+    );
+    const submitted = new Promise((resolve) => stranger.once('submitted', resolve));
+    const waiting = stranger.start().catch(() => {});
+    await submitted;
+
+    const found =
+      (await hub()
+        .create({}, { user: { name: 'carol' } })
+        .survey()) ?? [];
+    assert.sameDeepMembers(
+      found.map(({ user, serverName, id }) => [user, serverName, id]),
+      started.map((one) => [one.context.user.name, one.serverName, one.getState()['jobId']]),
+    );
+    for (const { user, serverName, state } of found) {
+      const heir = hub().create({}, { user: { name: user }, serverName });
+      heir.loadState(JSON.parse(JSON.stringify(state)));
+      assert.isNull(await heir.poll());
+      await heir.stop();
+    }
+    for (const spawner of started) {
+      assert.isFalse((await hub().jobsOf(spawner)).some(isAlive));
+    }
+    assert.deepEqual(await hub().create().survey(), []);
+    await stranger.stop();
+    await waiting;
+  });
+});

@@ -77,6 +77,35 @@ describe('SystemdSpawner: after a hub has died', () => {
   });
 });
 
+describe('SystemdSpawner: servers that no state knows', () => {
+  const create = useServices();
+
+  it('are found with their units by any spawner, and stopped by those that take them over', async () => {
+    const bob = { user: { name: 'bob' }, serverName: 'r&d: lab' };
+    const started = [create(), create({}, bob)];
+    await Promise.all(started.map((spawner) => spawner.start()));
+    const apiUrl = 'http://127.0.0.1:1/another/hub/api';
+    await create({}, { user: { name: 'alice' }, serverName: 'other', hub: { apiUrl } }).start();
+
+    const found = (await create({}, { user: { name: 'carol' } }).survey()) ?? [];
+    assert.sameDeepMembers(
+      found.map(({ user, serverName, id }) => [user, serverName, id]),
+      started.map((one) => [one.context.user.name, one.serverName, unitOf(one)]),
+    );
+    for (const first of started) {
+      const { state } = found.find(({ id }) => id === unitOf(first)) ?? {};
+      const heir = create({}, { user: first.context.user, serverName: first.serverName });
+      heir.loadState(JSON.parse(JSON.stringify(state)));
+      assert.deepEqual(heir.address, first.address);
+      assert.equal((await report(heir)).account, first.account);
+      await heir.stop();
+      assert.containsSubset(await ended(first), { cause: 'cancelled' });
+    }
+    assert.deepEqual(await create().survey(), []);
+    assert.lengthOf((await units('jupyter-*.service')).filter(live), 1);
+  });
+});
+
 describe('SystemdSpawner: two that start the same server', () => {
   const create = useServices();
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -207,6 +208,13 @@ describe('DirectoryLock', () => {
     const error = await rejected(StoreError, lock.acquire(controller.signal));
     assert.include(error.message, 'was disconnected before it was opened');
     assert.equal(readFileSync(file, 'utf8'), textOf());
+  });
+
+  it('is not waited for where the directory is gone', async () => {
+    rmSync(directory, { recursive: true });
+    const error = await rejected(Error, machine('ended').lock.acquire());
+    mkdirSync(directory);
+    assert.match(error.message, /^ENOENT/);
   });
 
   it('is touched every 10 s', async () => {
