@@ -123,10 +123,21 @@ export class JobClient {
     if (!this.canFind) {
       return [];
     }
-    const { tag, jobName } = facts.mark;
-    const { jobs, problem } = await this.#finder(facts).find();
+    const { findsAll } = this.#templates;
+    const found = await this.#marked(facts, this.#finder(facts, findsAll));
+    // A job that is hidden from the hub's account is not from its owner's.
+    return findsAll && found?.length === 0
+      ? this.#marked(facts, this.#finder(facts, false))
+      : found;
+  }
+
+  async #marked(
+    { mark: { tag, jobName }, username }: JobFacts,
+    finder: JobFinder,
+  ): Promise<readonly MarkedJob[] | undefined> {
+    const { jobs, problem } = await finder.find();
     const marked = jobs
-      .filter(({ owner = facts.username }) => owner === facts.username)
+      .filter(({ owner = username }) => owner === username)
       .filter((job) => job.tag === tag || job.jobName === jobName)
       .sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }));
     return problem === undefined || marked.length > 0 ? marked : undefined;
@@ -138,21 +149,22 @@ export class JobClient {
    */
   async survey(hubId: string): Promise<readonly MarkedServer[] | undefined> {
     return this.canFind && this.#templates.findsAll
-      ? this.#finder({ mark: { tag: '', jobName: '' }, username: '', homedir: '' }).survey(hubId)
+      ? this.#finder({ mark: { tag: '', jobName: '' }, username: '', homedir: '' }, true).survey(
+          hubId,
+        )
       : [];
   }
 
-  #finder(facts: JobFacts): JobFinder {
+  /** @param isShared whether it asks for all, as the hub's account, or as the account of the job */
+  #finder(facts: JobFacts, isShared: boolean): JobFinder {
     const { user: _, ...shared } = this.#options;
     const query = {
       scheduler: this.#scheduler,
       argv: (boundary: string) => this.#templates.find(facts, boundary),
-      options: this.#templates.findsAll ? shared : this.#options,
+      options: isShared ? shared : this.#options,
       interval: this.#interval,
     };
-    return this.#templates.findsAll
-      ? JobFinder.of(this.#runner, query)
-      : new JobFinder(this.#runner, query);
+    return isShared ? JobFinder.of(this.#runner, query) : new JobFinder(this.#runner, query);
   }
 
   /** Cancels a job, or kills its processes. */

@@ -10,7 +10,7 @@ import type { SharedAnswer } from './shared-query.ts';
 import { Shared, SharedQuery } from './shared-query.ts';
 
 /** One list of jobs with their marks: what differs between finders. */
-export interface FindQuery {
+interface FindQuery {
   readonly scheduler: Pick<Scheduler, 'name' | 'parseFind' | 'patterns' | 'readerKey' | 'states'>;
   /** The command, with what `{{boundary}}` is in it. */
   readonly argv: (boundary: string) => readonly string[];
@@ -20,7 +20,7 @@ export interface FindQuery {
 }
 
 /** What a list has. */
-export interface FoundJobs extends SharedAnswer {
+interface FoundJobs extends SharedAnswer {
   /** Those that could be read, also where there is a `problem`. */
   readonly jobs: readonly MarkedJob[];
 }

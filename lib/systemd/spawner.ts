@@ -485,9 +485,9 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
         `The unit ${service.unit} is a server of another hub, or of this one when its apiUrl was another: give each hub an unitNameTemplate of its own, or stop the unit.`,
       );
     }
-    const [, port] = /^hubspawner:\S+ port (\d+)$/.exec(description) ?? [];
+    const { port } = descriptionOf(description) ?? {};
     if (this.options.existingUnit === 'adopt' && activeState === 'active' && port !== undefined) {
-      return { port: Number(port), description };
+      return { port, description };
     }
     this.log('the unit %s is there already, and is replaced', service.unit);
     const problem = await service.stop(this.options.stopTimeout + this.options.commandTimeout);

@@ -345,7 +345,8 @@ describe('BatchSpawner', () => {
 
     it('does not rest before the job of an earlier try is cancelled', async () => {
       table.slurm.fail({ program: 'sbatch', result: 'hang', effect: 'happens' });
-      table.slurm.fail({ program: 'squeue', result: { stdout: '' }, times: 2 });
+      // Twice the list of all, and twice that of the account.
+      table.slurm.fail({ program: 'squeue', result: { stdout: '' }, times: 4 });
       table.slurm.fail({
         program: 'scancel',
         result: { exitCode: 8, stderr: 'error: x' },
@@ -359,7 +360,8 @@ describe('BatchSpawner', () => {
 
     it('cancels the job of an earlier try that comes to light late', async () => {
       table.slurm.fail({ program: 'sbatch', result: 'hang', effect: 'happens' });
-      table.slurm.fail({ program: 'squeue', result: { stdout: '' }, times: 2 });
+      // Twice the list of all, and twice that of the account.
+      table.slurm.fail({ program: 'squeue', result: { stdout: '' }, times: 4 });
       const spawner = create();
       begin(spawner);
       await table.clock.tickAsync(60_000 + 12_000);

@@ -192,6 +192,17 @@ describe('Looking for the jobs of submissions in doubt', () => {
     expect(count('sbatch')).to.equal(50);
   });
 
+  it('finds a job that is hidden from the account of the hub, and makes no second one', async () => {
+    table.slurm.fail({ program: 'sbatch', result: 'hang', effect: 'happens' });
+    table.slurm.fail({ program: 'squeue', result: { stdout: '' } });
+    const spawner = create();
+    begin(spawner);
+    await table.clock.tickAsync(70_000);
+    expect(finds().map(({ options }) => options.user)).to.deep.equal([undefined, 'alice']);
+    expect(ids([spawner])).to.deep.equal(['1001']);
+    expect(count('sbatch')).to.equal(1);
+  });
+
   it('leaves alone a job of another account with the mark of ours', async () => {
     table.slurm.fail({ program: 'sbatch', result: 'hang' });
     const spawner = create();

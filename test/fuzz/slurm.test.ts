@@ -100,5 +100,6 @@ describe('The readers of Slurm', () => {
         ? squeueSaysEnded(text, job.id)
         : sacctSaysEnded(text, job) || scontrolSaysEnded(text, job),
     mayBeWhole,
+    boundary: 'c0ffee5ca1ab1e0ddba11f00',
   });
 });

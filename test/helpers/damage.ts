@@ -25,6 +25,8 @@ export interface DamageSubject {
   readonly saysEnded: (text: string, job: AskedJob) => boolean;
   /** Whether a text may be taken for all of the list of jobs. */
   readonly mayBeWhole: (text: string) => boolean;
+  /** That of the fixtures with one. */
+  readonly boundary?: string;
   /** Whether a text holds the id of a job. Default: as it is. */
   readonly holdsId?: (text: string, id: string) => boolean;
 }
@@ -76,9 +78,11 @@ function expectHonest(text: string, subject: DamageSubject, job: AskedJob | unde
   for (const status of answer?.jobs ?? []) {
     expectSound(status, saysEnded(text, { id: status.id, jobName: '' }));
   }
-  for (const { id } of read(() => scheduler.parseFind(text))?.jobs ?? []) {
-    if (!holdsId(text, id)) {
-      throw new Error(`the job ${id} that was found is not in it`);
+  for (const boundary of ['', subject.boundary ?? '']) {
+    for (const { id } of read(() => scheduler.parseFind(text, boundary))?.jobs ?? []) {
+      if (!holdsId(text, id)) {
+        throw new Error(`the job ${id} that was found is not in it`);
+      }
     }
   }
   read(() => scheduler.explanation?.parse(text));
