@@ -90,7 +90,8 @@ export abstract class Spawner<
   #progress: ProgressLog | undefined;
   #starting: Starting | undefined;
   #stopping: Promise<void> | undefined;
-  #detached = false;
+  /** Aborted by `detach()`. */
+  #letGo = new AbortController();
   /** What the listeners of the last `state` have returned, where that was a promise. */
   #saves: readonly Promise<unknown>[] = [];
   /** The end of the server is being told, and its hook called. */
@@ -142,7 +143,7 @@ export abstract class Spawner<
         return this.awaitServer(start);
       });
     } catch (error) {
-      if (this.#mayHaveServer() && !this.#detached && !this.#isBusy) {
+      if (this.#mayHaveServer() && !this.detached && !this.#isBusy) {
         await this.#stopFailed();
       }
       throw error;
@@ -165,11 +166,12 @@ export abstract class Spawner<
 
   /**
    * Lets go of the server, without stopping it: a start that is under way rejects with an
-   * `AbortError`, and leaves what it has started. For a hub that ends while its servers live on;
-   * the last state is what the next hub loads. Resolves when nothing is under way any more.
+   * `AbortError`, and leaves what it has started; so does a stop that waits for a batch system. For a
+   * hub that ends while its servers live on; the last state is what the next hub loads. Resolves when
+   * nothing is under way any more.
    */
   async detach(): Promise<void> {
-    this.#detached = true;
+    this.#letGo.abort(new AbortError('The hub has let go of the server.'));
     this.#poller.stop();
     this.#starting?.abort(new AbortError('The hub has let go of the server while it was started.'));
     await this.settled();
@@ -269,7 +271,7 @@ export abstract class Spawner<
       throw new StateError('A state can be loaded only while no start and no stop is under way.');
     }
     this.#clear();
-    this.#detached = false;
+    this.#letGo = new AbortController();
     try {
       const fields = checkState(state, this.#kind);
       this.loadFields(fields);
@@ -454,7 +456,12 @@ export abstract class Spawner<
 
   /** Whether `detach()` was called: what a start has made is to be left then. */
   protected get detached(): boolean {
-    return this.#detached;
+    return this.#letGo.signal.aborted;
+  }
+
+  /** Aborted by `detach()`: for what takes long, and is for the next hub to go on with. */
+  protected get lettingGo(): AbortSignal {
+    return this.#letGo.signal;
   }
 
   get #isBusy(): boolean {
@@ -498,12 +505,12 @@ export abstract class Spawner<
         settle = resolve;
       });
       this.#starting = { abort, settled };
-      this.#detached = false;
+      this.#letGo = new AbortController();
       try {
         return await this.#attempt(inner, progress, launch);
       } finally {
         this.#starting = undefined;
-        if (!this.#detached) {
+        if (!this.detached) {
           this.#poller.restart();
         }
         progress.end();
@@ -642,6 +649,9 @@ export abstract class Spawner<
   }
 
   async #stop(terminate: () => Promise<void>): Promise<void> {
+    if (this.detached) {
+      this.#letGo = new AbortController();
+    }
     const starting = this.#starting;
     starting?.abort(new AbortError('The server was stopped while it was being started.'));
     // Awaited even if there is none: whoever `terminate` calls has to find a stop under way.

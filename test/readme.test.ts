@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -48,7 +49,7 @@ const slurm = new FakeSlurm({ home: '${home}' });
 export class SudoRunner implements CommandRunner {
   readonly run: CommandRunner['run'] = (argv, options) => slurm.runner.run(argv, options);
 }
-process.once('SIGINT', () => slurm.close().then(() => process.exit()));
+process.once('SIGTERM', () => slurm.close());
 `;
 
 /** Stands where the site of the example has JupyterLab. */
@@ -77,6 +78,7 @@ describe('The README', function () {
     const lab = join(bin, 'jupyter-lab');
     writeFileSync(lab, jupyter, { mode: 0o755 });
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+    writeFileSync(join(folder, 'hub.secret'), randomBytes(32));
     writeFileSync(join(folder, 'on-fake-slurm.ts'), libraryOnFakeSlurm(folder));
     // Besides where the library is, only what is of the site is changed: ports, addresses, names.
     files = [...examples].map(([file, text]) => {
@@ -184,17 +186,18 @@ describe('The README', function () {
     expect(gone).to.be.an.instanceOf(Error);
   });
 
-  it('has a hub for a cluster that runs, and saves its state for itself alone', async () => {
+  it('has a hub for a cluster that runs, keeps its servers in a store, and ends in order', async () => {
     const { child, output, until } = run('slurm-hub.ts');
     const [, url = ''] = await until(/^(http:\S+)$/m);
     expect(new URL(url).pathname).to.equal('/user/alice/');
     expect((await fetch(url)).status).to.equal(200);
-    expect(output()).to.contain('100 %: The server is ready');
-    const { token, state } = JSON.parse(readFileSync(join(folder, 'alice.json'), 'utf8'));
-    expect(state.spawner).to.equal('slurm');
-    expect(JSON.stringify(state)).not.to.contain(token);
-    child.kill('SIGINT');
-    await once(child, 'exit');
+    expect(output()).to.contain('alice: 100 %: The server is ready');
+    child.kill('SIGTERM');
+    expect(await once(child, 'exit'), output()).to.deep.equal([0, null]);
+    const files = readdirSync(join(folder, 'servers'));
+    expect(files, 'no lock is left').to.have.length(1);
+    const { value } = JSON.parse(readFileSync(join(folder, 'servers', files[0] ?? ''), 'utf8'));
+    expect(value).to.deep.include({ spawner: 'slurm', phase: 'ready', user: { name: 'alice' } });
   });
 
   it('has options for a site that reach the script and the commands', async () => {
@@ -302,6 +305,13 @@ describe('The README', function () {
     const named = namesInTable(table).flatMap((path) => path.split('.'));
     expect(named).not.to.be.empty;
     expect(known).to.include.members(named);
+  });
+
+  it('names the policies of a supervisor, all of them', () => {
+    const [, table = ''] = readme.split(/^\| policy .*$/m);
+    const file = join(root, 'schemas/supervisor.json');
+    const { properties } = JSON.parse(readFileSync(file, 'utf8'));
+    expect(namesInTable(table)).to.have.members(Object.keys(properties));
   });
 
   it('links to files that there are', () => {

@@ -11,7 +11,12 @@ events.addEventListener('server', ({ data }) => {
   if (card === null) {
     list.insertAdjacentHTML('beforeend', html);
   } else if (card.dataset.revision !== String(revision)) {
+    const steps = card.querySelector('.steps');
     card.outerHTML = html;
+    // Only the page has all of them.
+    if (steps) {
+      document.getElementById(id)?.querySelector('.steps')?.replaceWith(steps);
+    }
   }
 });
 

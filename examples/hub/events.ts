@@ -1,23 +1,23 @@
 import type { ServerResponse } from 'node:http';
+import type { SupervisedServer } from 'hubspawner';
 import { cardId, progressText, serverCard } from './page.ts';
-import type { Servers } from './servers.ts';
-import type { Server } from './status.ts';
+import type { Server, Servers } from './servers.ts';
 
 /**
  * Sends a page, as server-sent events, what becomes of a person's servers: first how they are, then
  * each change, and of each start all of its progress from its beginning. See client.js.
  */
 export function followServers(servers: Servers, user: string, res: ServerResponse): void {
-  const followed = new WeakSet<Server>();
+  const followed = new WeakSet<SupervisedServer>();
 
   const send = (event: 'server' | 'progress', data: unknown) => {
     res.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
   };
 
-  const followStart = async (server: Server) => {
-    const id = cardId(server.name);
+  const followStart = async (server: SupervisedServer) => {
+    const id = cardId(server.serverName);
     let index = 0;
-    for await (const event of server.spawner.progress()) {
+    for await (const event of server.progress()) {
       if (res.destroyed) {
         return;
       }
@@ -30,14 +30,15 @@ export function followServers(servers: Servers, user: string, res: ServerRespons
     if (server.user !== user) {
       return;
     }
-    const { name, revision } = server;
-    const current = servers.find(user, name);
-    const gone = current === undefined && name !== '';
-    const html = gone ? '' : serverCard(user, name, current).text;
+    const { name, revision, current } = server;
+    const known = servers.find(user, name);
+    const gone = known === undefined && name !== '';
+    const html = gone ? '' : serverCard(user, name, known).text;
     send('server', { id: cardId(name), revision, html });
-    if (server.status.is === 'starting' && !followed.has(server)) {
-      followed.add(server);
-      void followStart(server);
+    const starts = current?.status === 'waiting' || current?.status === 'starting';
+    if (starts && !followed.has(current)) {
+      followed.add(current);
+      void followStart(current);
     }
   };
 

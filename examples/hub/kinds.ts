@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Spawner, SpawnerContext } from 'hubspawner';
+import type { Json, Spawner, SpawnerClass, SpawnerOptions } from 'hubspawner';
 import { LocalProcessSpawner, SlurmSpawner } from 'hubspawner';
 
 /** The program that runs as a person's server. */
@@ -39,38 +39,24 @@ export interface Kind {
   readonly fields: readonly Field[];
   /** Whether it can be used on this machine. */
   readonly offered: () => boolean;
-  /**
-   * @param path below which the server answers
-   * @param logFile takes what the server prints
-   * @throws OptionsError if a choice is not what it must be
-   */
-  readonly create: (
-    context: SpawnerContext,
-    program: Program,
-    path: string,
-    choices: Choices,
-    logFile: string,
-  ) => Spawner;
+  readonly spawner: SpawnerClass<SpawnerOptions>;
+  /** What its servers listen on. */
+  readonly ip: string;
+  /** The options that choices make. */
+  readonly optionsOf: (choices: Choices) => Readonly<Record<string, Json>>;
 }
 
-/** Jupyter reads its token here: on the command line, everybody on the machine could. */
-const environment = { JUPYTER_TOKEN: (spawner: Spawner) => spawner.apiToken ?? '' };
+/** For servers of all kinds. Jupyter reads its token here: a command line, everybody could read. */
+export const environment = { JUPYTER_TOKEN: (spawner: Spawner) => spawner.apiToken ?? '' };
 
 const local: Kind = {
   name: 'local',
   label: 'On this machine',
   fields: [],
   offered: () => true,
-  create(context, program, path, _choices, logFile) {
-    const ip = '127.0.0.1';
-    return new LocalProcessSpawner(context, {
-      cmd: program.argv(ip, path),
-      ip,
-      environment,
-      logFile,
-      pollInterval: 2000,
-    });
-  },
+  spawner: LocalProcessSpawner,
+  ip: '127.0.0.1',
+  optionsOf: () => ({}),
 };
 
 const slurm: Kind = {
@@ -81,23 +67,12 @@ const slurm: Kind = {
     { name: 'runtime', option: 'request.runtime', label: 'Walltime', hint: 'as in 1:00:00' },
   ],
   offered: () => find('sbatch') !== undefined,
-  create(context, program, path, { partition, runtime }, logFile) {
-    const ip = '0.0.0.0';
-    return new SlurmSpawner(context, {
-      cmd: program.argv(ip, path),
-      ip,
-      environment,
-      request: {
-        ...(partition && { partition }),
-        ...(runtime && { runtime }),
-      },
-      logFile,
-      pollInterval: 5000,
-    });
-  },
+  spawner: SlurmSpawner,
+  ip: '0.0.0.0',
+  optionsOf: (request) => ({ request }),
 };
 
-/** All kinds, also those that this machine does not offer: a saved state may be of one. */
+/** All kinds, also those that this machine does not offer. */
 export const kinds: readonly Kind[] = [local, slurm];
 
 /** A page that says who runs it where; see server.mjs. */

@@ -1,11 +1,11 @@
 /**
  * A small hub: people log in, and each starts servers of their own, on this machine or as Slurm jobs.
  *
- *     npm start -- --port 8000 --state /var/lib/hub/state.json
+ *     npm start -- --port 8000 --state /var/lib/hub
  *
  * `--port` (or PORT; default 8000, 0 takes one that is free) is on 127.0.0.1. `--state` (default
- * `hubspawner-hub/state.json` in the user's folder for states) keeps the servers over a restart of
- * the hub, with the secret token of each: only the hub's account can read it.
+ * `hubspawner-hub` in the user's folder for states) is a folder that keeps the servers over a restart
+ * of the hub, and the secret from which their tokens are made: only the hub's account can read it.
  *
  * The hub has no passwords, runs everything as one account, and its nodes of Slurm have to be this
  * machine: a hub for other people needs a login, accounts, and an address that nodes can reach.
@@ -21,14 +21,15 @@ try {
     options: { port: { type: 'string' }, state: { type: 'string' } },
   });
   const port = portOf(values.port ?? process.env['PORT'] ?? '8000');
-  const stateFile = resolve(values.state ?? defaultStateFile());
+  const folder = resolve(values.state ?? defaultFolder());
   const program = chooseProgram();
-  const hub = await createHub({ port, stateFile, program });
+  const hub = await createHub({ port, folder, program });
   console.log(`Open ${hub.url}`);
-  console.log(`People get ${program.name}. Their servers are remembered in ${stateFile}`);
+  console.log(`People get ${program.name}. Their servers are remembered in ${folder}`);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
+    process.once(signal, async () => {
       const { alive } = hub;
+      await hub.close();
       console.log(
         alive === 0
           ? '\nThe hub has ended. No server is running.'
@@ -50,9 +51,9 @@ function portOf(text: string): number {
   return port;
 }
 
-function defaultStateFile(): string {
+function defaultFolder(): string {
   const states = process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state');
-  return join(states, 'hubspawner-hub', 'state.json');
+  return join(states, 'hubspawner-hub');
 }
 
 function explain(error: unknown): string {

@@ -3,8 +3,8 @@ import type { ProgressEvent } from 'hubspawner';
 import { Html, html } from './html.ts';
 import type { Choices, Field, Kind } from './kinds.ts';
 import { kinds } from './kinds.ts';
-import type { Server } from './status.ts';
-import { serverPath } from './status.ts';
+import type { Server } from './servers.ts';
+import { serverPath } from './servers.ts';
 
 /** What was filled in. */
 interface Filled {
@@ -53,7 +53,9 @@ export function homePage(
   const first = servers.find(({ name }) => name === '');
   const card = (name: string, server?: Server) =>
     serverCard(user, name, server, problem?.another === false ? problem : undefined);
-  const busy = servers.some(({ status }) => status.is === 'starting' || status.is === 'stopping');
+  const busy = servers.some((server) =>
+    ['waiting', 'starting', 'stopping'].includes(wordFor(server)),
+  );
   return page(
     `Servers of ${user}`,
     html`<header class="bar">
@@ -95,8 +97,7 @@ export function cardId(name: string): string {
 /** What a person may do with a server, and why it is as it is. */
 export function serverCard(user: string, name: string, server?: Server, problem?: Problem): Html {
   const mine = problem?.name === name ? problem : undefined;
-  const last = server && { kind: server.kind.name, choices: server.choices };
-  const is = server?.status.is ?? 'stopped';
+  const is = server === undefined ? 'stopped' : wordFor(server);
   return html`<article class="card ${is}" id="${cardId(name)}" data-revision="${server?.revision ?? 0}">
   <header>
     <h2>${name === '' ? 'Your server' : name}</h2>
@@ -104,8 +105,13 @@ export function serverCard(user: string, name: string, server?: Server, problem?
   </header>
   ${server?.notice && trouble(server.notice)}
   ${server && details(user, server)}
-  ${is === 'stopped' || is === 'ended' || is === 'failed' ? startForm(name, mine, last) : undefined}
+  ${server?.current === undefined ? startForm(name, mine, server) : undefined}
 </article>`;
+}
+
+/** What a server is doing, or how it has ended. */
+function wordFor({ current, end }: Server) {
+  return current?.status === 'ready' ? 'running' : (current?.status ?? end?.is ?? 'ended');
 }
 
 /** What is shown of an event of `progress()`. */
@@ -115,26 +121,26 @@ export function progressText({ message, estimatedStart }: ProgressEvent): string
     : `${message} (expected to start: ${estimatedStart.toLocaleString()})`;
 }
 
-function details(user: string, server: Server): Html {
-  const { status, kind, name, progress, spawner } = server;
-  const where = html`<p class="quiet">${kind.label}${spawner.address && `, at ${spawner.address.host}:${spawner.address.port}`}</p>`;
+function details(user: string, { name, kind, current, end, progress }: Server): Html {
+  const label = kinds.find((one) => one.name === kind)?.label;
+  const where = html`<p class="quiet">${label}${current?.address && `, at ${current.address.host}:${current.address.port}`}</p>`;
+  const why = (text: string | undefined) => text && html`<p class="why">${text}</p>`;
   const stop = html`<form method="post" action="/stop"><input type="hidden" name="name" value="${name}"><button>Stop</button></form>`;
-  switch (status.is) {
+  switch (current?.status) {
+    case 'waiting':
     case 'starting':
       return html`<progress max="100" value="${progress?.progress ?? 0}" aria-label="Progress"></progress>
   <ol class="steps" aria-live="polite">${progress && html`<li>${progressText(progress)}</li>`}</ol>
   ${where}<div class="actions">${stop}</div>`;
-    case 'running':
-      return html`${where}<div class="actions">
+    case 'ready':
+    case 'unhealthy':
+      return html`${why(current.problem)}${where}<div class="actions">
     <a class="button primary" href="${serverPath(user, name)}" target="_blank" rel="noopener">Open</a>${stop}</div>`;
     case 'stopping':
-      return where;
-    case 'unusable':
-      return html`<p class="why">${status.why}</p>${where}<div class="actions">${stop}</div>`;
-    case 'ended':
-    case 'failed':
-      return html`<p class="why">${status.why}</p>
-  ${status.log && html`<pre tabindex="0" aria-label="The end of its log">${status.log}</pre>`}`;
+      return html`${why(current.problem)}${where}`;
+    case undefined:
+      return html`${why(end?.why)}
+  ${end?.log && html`<pre tabindex="0" aria-label="The end of its log">${end.log}</pre>`}`;
   }
 }
 

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createProxyServer } from 'httpxy';
+import type { SupervisedServer } from 'hubspawner';
 import { dropSession } from './http.ts';
-import type { Server } from './status.ts';
 
 const proxy = createProxyServer();
 
@@ -13,7 +13,7 @@ const proxy = createProxyServer();
  * @returns false if the server did not answer; nothing is sent then
  */
 export async function passOn(
-  server: Server,
+  server: SupervisedServer,
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<boolean> {
@@ -32,7 +32,7 @@ export async function passOn(
 
 /** Passes a WebSocket on, likewise; one that the server does not take is closed. */
 export async function passOnSocket(
-  server: Server,
+  server: SupervisedServer,
   req: IncomingMessage,
   socket: Socket,
   head: Buffer,
@@ -45,11 +45,11 @@ export async function passOnSocket(
   }
 }
 
-function destination({ spawner }: Server) {
-  const { host = '', port = 0 } = spawner.address ?? {};
+function destination({ address, spawner }: SupervisedServer) {
+  const { host = '', port = 0 } = address ?? {};
   return {
     // The path stays as it is: servers know the one below which they stand.
     target: { protocol: 'http:', host, port },
-    headers: { authorization: `token ${spawner.apiToken ?? ''}` },
+    headers: { authorization: `token ${spawner?.apiToken ?? ''}` },
   };
 }

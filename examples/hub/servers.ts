@@ -1,52 +1,82 @@
-import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { mkdirSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { dirname } from 'node:path';
-import type { ExitStatus, Spawner } from 'hubspawner';
-import { StartError } from 'hubspawner';
+import type { ProgressEvent, SupervisedServer, Supervisor, SupervisorWarning } from 'hubspawner';
+import { AbortError, StartError, servicePrefix } from 'hubspawner';
 import type { Choices, Kind, Program } from './kinds.ts';
-import { kinds } from './kinds.ts';
 import { logFileOf, tailOf } from './log.ts';
-import { readServers, saveServers } from './state.ts';
-import type { Server, Status } from './status.ts';
-import { isAlive, serverPath } from './status.ts';
+
+/** How a server came to its end. */
+interface End {
+  readonly is: 'ended' | 'failed';
+  readonly why: string;
+  readonly log?: string | undefined;
+}
+
+const stopped: End = { is: 'ended', why: 'It was stopped.' };
+
+/** What the page shows under one name: a server, or the end of the last one. */
+export interface Server {
+  readonly user: string;
+  /** '' is the one without a name. */
+  readonly name: string;
+  /** The name of its kind. */
+  kind: string;
+  /** What was asked for last, as far as this run of the hub knows. */
+  choices: Choices;
+  /** While the supervisor has one. */
+  current: SupervisedServer | undefined;
+  end: End | undefined;
+  /** How far the start has come. */
+  progress: ProgressEvent | undefined;
+  /** Something that went wrong and that the server survives. */
+  notice: string | undefined;
+  /** Counts the changes. */
+  revision: number;
+}
 
 /** What the servers of a hub have in common. */
 export interface ServersOptions {
-  /** The hub's interface, as seen from the servers. */
-  readonly apiUrl: string;
   readonly program: Program;
-  /** What is left in it by an earlier hub is taken over. */
-  readonly stateFile: string;
+  /** For their logs. */
+  readonly folder: string;
 }
 
-/** The servers of all people; emits `change` with the server that has changed or was removed. */
+/**
+ * The servers of all people, as pages show them; emits `change` with the one that has changed or was
+ * removed. The supervisor knows those that there are. What is kept here is what a page says besides.
+ */
 export class Servers extends EventEmitter<{ change: [Server] }> {
+  readonly #supervisor: Supervisor;
   readonly #options: ServersOptions;
   readonly #servers = new Map<string, Server>();
   readonly #account = userInfo().username;
   #revision = 0;
-  #closed = false;
 
-  constructor(options: ServersOptions) {
+  /** Before the supervisor restores what there was, so that nothing of it is missed. */
+  constructor(supervisor: Supervisor, options: ServersOptions) {
     super();
+    this.#supervisor = supervisor;
     this.#options = options;
-    mkdirSync(dirname(options.stateFile), { recursive: true, mode: 0o700 });
     // One listener for each page that is open.
     this.setMaxListeners(0);
-    for (const saved of readServers(options.stateFile)) {
-      const { user, name, choices, token, state } = saved;
-      const kind = kinds.find((one) => one.name === saved.kind);
-      if (kind === undefined) {
-        throw new Error(
-          `${options.stateFile} has a server of the kind ${JSON.stringify(saved.kind)}, which this hub does not know.`,
-        );
-      }
-      const server = this.#create(user, name, kind, choices, token);
-      this.#servers.set(serverPath(user, name), server);
-      this.#restore(server, state);
-    }
+    supervisor
+      .on('status', (current) => this.#began(current))
+      .on('progress', (current, event) => {
+        this.#of(current).progress = event;
+      })
+      .on('failed', (current, error) => {
+        this.#ended(current, error instanceof AbortError ? stopped : failure(error));
+      })
+      .on('exited', (current, { message }) => {
+        const log = tailOf(this.#logFile(current.user.name, current.serverName));
+        const itself = { is: 'ended', why: message, log } as const;
+        this.#ended(current, current.status === 'stopping' ? stopped : itself);
+      })
+      .on('removed', (current) => this.#ended(current, this.#of(current).end ?? stopped))
+      .on('stray', ({ user, id, fate, reason }) => {
+        console.error(`The job ${id} of ${user} was ${fate}: ${reason}.`);
+      })
+      .on('warning', (warning, current) => this.#warned(warning, current));
   }
 
   /** Those of one person. */
@@ -58,189 +88,112 @@ export class Servers extends EventEmitter<{ change: [Server] }> {
     return this.#servers.get(serverPath(user, name));
   }
 
-  spawners(): Spawner[] {
-    return [...this.#servers.values()].map(({ spawner }) => spawner);
-  }
-
-  /** How many servers would outlive the hub. */
-  get alive(): number {
-    return [...this.#servers.values()].filter(isAlive).length;
-  }
-
   /**
-   * Starts a server, unless there is one of that name already. Comes back at once: what becomes of
-   * it is told by `change`.
+   * Starts a server, unless there is one of that name already. What becomes of it is told by `change`.
    *
    * @throws OptionsError if a choice is not what it must be
+   * @throws StartError if it is refused
    */
-  start(user: string, name: string, kind: Kind, choices: Choices): void {
-    const old = this.find(user, name);
-    if (old !== undefined && isAlive(old)) {
-      return;
-    }
-    const server = this.#create(user, name, kind, choices, randomBytes(32).toString('base64url'));
-    old?.spawner.removeAllListeners();
-    this.#servers.set(serverPath(user, name), server);
-    const started = server.spawner.start();
-    this.#set(server, { is: 'starting' });
-    started.then(
-      () => {
-        if (server.status.is === 'starting') {
-          this.#set(server, { is: 'running' });
-        }
+  async start(user: string, name: string, kind: Kind, choices: Choices): Promise<void> {
+    const started = this.#supervisor.start({
+      // People log in under names that no account needs to have: all servers run as the hub does.
+      user: { name: user, account: this.#account },
+      serverName: name,
+      spawner: kind.name,
+      options: {
+        cmd: this.#options.program.argv(kind.ip, serverPath(user, name)),
+        logFile: this.#logFile(user, name),
+        ...kind.optionsOf(choices),
       },
-      (error: unknown) => this.#startFailed(server, error),
-    );
+    });
+    started.catch(() => {});
+    // A refusal comes at once. For all else a page need not wait.
+    await Promise.race([started, new Promise((resolve) => setImmediate(resolve))]);
+    const server = this.find(user, name);
+    if (server !== undefined) {
+      server.choices = choices;
+    }
   }
 
-  /** Stops a server, also during its start. Comes back at once, like `start`. */
+  /** Stops a server, also during its start. Comes back at once, and is tried again until it is done. */
   stop(server: Server): void {
-    if (!isAlive(server) || server.status.is === 'stopping') {
-      return;
-    }
-    this.#set(server, { is: 'stopping' });
-    server.spawner.stop().then(
-      () => this.#set(server, { is: 'ended', why: 'It was stopped.', log: undefined }),
-      (error: unknown) => this.#set(server, { is: 'unusable', why: messageOf(error) }),
-    );
+    this.#supervisor.stop(server.user, server.name).catch(() => this.#changed(server));
   }
 
   /** Forgets a server that has ended. */
   remove(server: Server): void {
-    if (!isAlive(server)) {
+    if (server.current === undefined) {
       this.#servers.delete(serverPath(server.user, server.name));
       this.#changed(server);
     }
   }
 
-  /** Looks whether a server has ended. */
-  async poll(server: Server): Promise<void> {
-    const exit = await server.spawner.poll();
-    if (exit !== null) {
-      this.#ended(server, exit);
+  #began(current: SupervisedServer): void {
+    const server = this.#of(current);
+    if (server.current !== current) {
+      server.kind = current.spawnerName;
+      server.current = current;
+      server.end = undefined;
+      server.progress = undefined;
+      server.notice = undefined;
     }
-  }
-
-  /** Lets go of all servers: they run on, and a later hub finds them in the state file. */
-  close(): void {
-    for (const spawner of this.spawners()) {
-      spawner.removeAllListeners();
-    }
-    this.#closed = true;
-    this.removeAllListeners();
-  }
-
-  #create(user: string, name: string, kind: Kind, choices: Choices, token: string): Server {
-    const { apiUrl, program, stateFile } = this.#options;
-    // People log in under names that no account needs to have: all servers run as the hub does.
-    const context = {
-      user: { name: user, account: this.#account },
-      serverName: name,
-      hub: { apiUrl, baseUrl: '/' },
-      apiToken: token,
-    };
-    const path = serverPath(user, name);
-    const logFile = logFileOf(path, dirname(stateFile));
-    const spawner = kind.create(context, program, path, choices, logFile);
-    const server: Server = {
-      user,
-      name,
-      kind,
-      choices,
-      logFile,
-      spawner,
-      status: { is: 'starting' },
-      progress: undefined,
-      notice: undefined,
-      revision: this.#nextRevision(),
-    };
-    spawner.on('state', () => this.#save());
-    spawner.on('progress', (event) => {
-      server.progress = event;
-    });
-    spawner.on('warning', ({ code, message }) => {
-      server.notice = code === 'status-known' ? undefined : message;
-      this.#changed(server);
-    });
-    spawner.on('exited', (exit) => this.#ended(server, exit));
-    return server;
-  }
-
-  #restore(server: Server, state: unknown): void {
-    const { spawner } = server;
-    try {
-      spawner.loadState(state);
-    } catch (error) {
-      server.status = { is: 'failed', why: messageOf(error), log: undefined };
-      return;
-    }
-    server.status =
-      spawner.address === undefined
-        ? { is: 'unusable', why: 'The hub was ended while this server was starting.' }
-        : { is: 'running' };
-    this.poll(server).catch((error: unknown) => {
-      server.notice = messageOf(error);
-      this.#changed(server);
-    });
-  }
-
-  async #startFailed(server: Server, error: unknown): Promise<void> {
-    if (server.status.is === 'stopping') {
-      return;
-    }
-    const why = messageOf(error);
-    const left = (await server.spawner.poll()) === null;
-    const log = error instanceof StartError ? error.log : undefined;
-    this.#set(server, left ? { is: 'unusable', why } : { is: 'failed', why, log });
-  }
-
-  #ended(server: Server, { message }: ExitStatus): void {
-    // While it starts or stops, the end of that says more.
-    if (server.status.is === 'running' || server.status.is === 'unusable') {
-      this.#set(server, { is: 'ended', why: message, log: tailOf(server.logFile) });
-    }
-  }
-
-  #set(server: Server, status: Status): void {
-    if (this.#closed) {
-      return;
-    }
-    server.status = status;
-    this.#save();
     this.#changed(server);
   }
 
+  #ended(current: SupervisedServer, end: End): void {
+    const server = this.#of(current);
+    server.current = this.#supervisor.find(server.user, server.name);
+    server.end = end;
+    this.#changed(server);
+  }
+
+  #warned({ code, message }: SupervisorWarning, current: SupervisedServer | undefined): void {
+    if (current === undefined) {
+      console.error(message);
+      return;
+    }
+    const server = this.#of(current);
+    server.notice = code === 'status-known' ? undefined : message;
+    this.#changed(server);
+  }
+
+  #of({ user, serverName, spawnerName }: SupervisedServer): Server {
+    const path = serverPath(user.name, serverName);
+    const server: Server = this.#servers.get(path) ?? {
+      user: user.name,
+      name: serverName,
+      kind: spawnerName,
+      choices: {},
+      current: undefined,
+      end: undefined,
+      progress: undefined,
+      notice: undefined,
+      revision: 0,
+    };
+    this.#servers.set(path, server);
+    return server;
+  }
+
   #changed(server: Server): void {
-    server.revision = this.#nextRevision();
+    this.#revision += 1;
+    server.revision = this.#revision;
     this.emit('change', server);
   }
 
-  #nextRevision(): number {
-    this.#revision += 1;
-    return this.#revision;
-  }
-
-  #save(): void {
-    const { stateFile } = this.#options;
-    try {
-      const alive = [...this.#servers.values()].filter(isAlive);
-      saveServers(
-        stateFile,
-        alive.map(({ user, name, kind, choices, spawner }) => ({
-          user,
-          name,
-          kind: kind.name,
-          choices,
-          token: spawner.apiToken ?? '',
-          state: spawner.getState(),
-        })),
-      );
-    } catch (error) {
-      console.error(`The servers could not be saved in ${stateFile}: ${messageOf(error)}`);
-    }
+  #logFile(user: string, name: string): string {
+    return logFileOf(serverPath(user, name), this.#options.folder);
   }
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** The path below which a server answers. */
+export function serverPath(user: string, name: string): string {
+  return servicePrefix({ user: { name: user }, serverName: name, hub: { baseUrl: '/' } });
+}
+
+function failure(error: unknown): End {
+  return {
+    is: 'failed',
+    why: error instanceof Error ? error.message : String(error),
+    log: error instanceof StartError ? error.log : undefined,
+  };
 }

@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { EndpointHandler } from 'hubspawner';
-import { endpointHandler, OptionsError } from 'hubspawner';
+import type { EndpointHandler, SupervisedServer, Supervisor } from 'hubspawner';
+import { endpointHandler, OptionsError, StartError } from 'hubspawner';
+import type { Registry } from 'prom-client';
 import { followServers } from './events.ts';
 import {
   checkOrigin,
@@ -22,9 +23,8 @@ import { kinds } from './kinds.ts';
 import type { Problem } from './page.ts';
 import { homePage, loginPage, messagePage } from './page.ts';
 import { passOn, passOnSocket } from './proxy.ts';
-import type { Servers } from './servers.ts';
-import type { Server } from './status.ts';
-import { serverPath } from './status.ts';
+import type { Server, Servers } from './servers.ts';
+import { serverPath } from './servers.ts';
 
 const files = {
   '/page.css': { type: 'text/css', text: read('page.css') },
@@ -39,16 +39,18 @@ const files = {
 export class Site {
   readonly #servers: Servers;
   readonly #program: string;
+  readonly #metrics: Registry;
   readonly #endpoint: EndpointHandler;
   /** Names by the ids of sessions. After a restart of the hub, people log in again. */
   readonly #sessions = new Map<string, string>();
   readonly #sockets = new Set<Duplex>();
 
   /** @param program what people get, for the page */
-  constructor(servers: Servers, program: string) {
+  constructor(servers: Servers, supervisor: Supervisor, program: string, metrics: Registry) {
     this.#servers = servers;
     this.#program = program;
-    this.#endpoint = endpointHandler(() => servers.spawners());
+    this.#metrics = metrics;
+    this.#endpoint = endpointHandler(() => supervisor.spawners);
   }
 
   answer(req: IncomingMessage, res: ServerResponse): void {
@@ -106,6 +108,10 @@ export class Site {
         res.writeHead(200, { ...headers, 'content-type': `${type}; charset=utf-8` }).end(text);
         return;
       }
+      case 'GET /metrics':
+        res.writeHead(200, { ...headers, 'content-type': this.#metrics.contentType });
+        res.end(await this.#metrics.metrics());
+        return;
       case 'GET /':
         return send(res, 200, user === undefined ? loginPage() : this.#home(user));
       case 'POST /login':
@@ -157,7 +163,7 @@ export class Site {
     redirect(res, '/');
   }
 
-  #start(user: string, form: URLSearchParams, res: ServerResponse): void {
+  async #start(user: string, form: URLSearchParams, res: ServerResponse): Promise<void> {
     const another = form.has('another');
     const name = (form.get('name') ?? '').trim();
     const kind = kinds.find((one) => one.name === form.get('kind') && one.offered());
@@ -178,13 +184,16 @@ export class Site {
       return;
     }
     try {
-      this.#servers.start(user, name, kind, choices);
+      await this.#servers.start(user, name, kind, choices);
       redirect(res, '/');
     } catch (error) {
-      if (!(error instanceof OptionsError)) {
+      if (error instanceof OptionsError) {
+        refuse(error.message, error.path);
+      } else if (error instanceof StartError) {
+        refuse(error.message);
+      } else {
         throw error;
       }
-      refuse(error.message, error.path);
     }
   }
 
@@ -198,18 +207,18 @@ export class Site {
 
   async #open(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const server = this.#ownServer(req);
-    const path = serverPath(server.user, server.name);
+    const path = serverPath(server.user.name, server.serverName);
     if (`${pathOf(req)}/` === path) {
       return redirect(res, path);
     }
     if (!(await passOn(server, req, res))) {
-      await this.#servers.poll(server);
+      await server.spawner?.poll();
       throw new Refusal(502, 'No answer', 'Your server did not answer. The hub says how it is.');
     }
   }
 
   /** The running server that a request is for, if it is its owner's. */
-  #ownServer(req: IncomingMessage): Server {
+  #ownServer(req: IncomingMessage): SupervisedServer {
     const [owner = '', name = ''] = pathOf(req).split('/').slice(2, 4).map(decoded);
     const user = this.#user(req);
     if (user === undefined) {
@@ -221,10 +230,11 @@ export class Site {
     // What follows the owner is the name of a server, or a page of the one without a name.
     const server =
       (name === '' ? undefined : this.#servers.find(user, name)) ?? this.#servers.find(user, '');
-    if (server?.status.is !== 'running') {
+    const current = server?.current;
+    if (current?.status !== 'ready' && current?.status !== 'unhealthy') {
       throw new Refusal(503, 'Not running', 'Your server is not running. Start it at the hub.');
     }
-    return server;
+    return current;
   }
 }
 

@@ -1,5 +1,6 @@
 import { CommandError, ParseError } from '../errors.ts';
 import type { BatchOptions } from '../generated/options.ts';
+import { insist } from '../insist.ts';
 import { createLog } from '../log.ts';
 import type { MarkedServer } from '../mark.ts';
 import { endOfLog } from '../runners/log-tail.ts';
@@ -88,7 +89,8 @@ export class JobClient {
     const result = await this.#run(argv, { env, input });
     if (result.exitCode === 0 && !result.timedOut) {
       const accepted = jobIdIn(result.stdout, jobId);
-      if (accepted !== undefined) {
+      // An id that is cut off is that of another job. Whether it was can be found out, or not.
+      if (accepted !== undefined && (result.stdout.endsWith('\n') || !this.canFind)) {
         log('%s accepted job %s', program, accepted.id);
         return { kind: 'accepted', ...accepted };
       }
@@ -286,13 +288,18 @@ export class JobClient {
     }
   }
 
-  /** Removes that file, if it is still there. Returns why that failed, if it did. */
+  /** Removes that file, if it is still there. Returns why that failed, if it did, time and again. */
   async removeEnvironment(path: string): Promise<string | undefined> {
+    const argv = ['rm', '-f', '--', path, `${path}.new`];
     try {
-      const result = await this.#run(['rm', '-f', '--', path, `${path}.new`], {
-        timeout: shortTimeout,
+      await insist(async () => {
+        const result = await this.#run(argv, { timeout: shortTimeout });
+        const failure = failureOf('rm', result, never);
+        if (failure !== undefined) {
+          throw commandError(failure, 'rm', result);
+        }
       });
-      return failureOf('rm', result, never);
+      return undefined;
     } catch (error) {
       if (error instanceof CommandError) {
         return error.message;

@@ -564,6 +564,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
         client: this.#client,
         submitter: this.#submitter,
         options: this.options,
+        signal: this.lettingGo,
         now: () => this.#now,
         status: (job, since, cancelled) => this.#status(job, since, cancelled),
         ended: (exit) => this.#end(exit),
@@ -580,6 +581,9 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       // Where there never was a job, there was no end of one.
       await this.#handOver.discard(environmentFile);
     } catch (cause) {
+      if (this.detached) {
+        return;
+      }
       this.announce('warning', {
         code: 'command-failed',
         message: `After a start that failed: ${messageOf(cause)}`,

@@ -1,3 +1,4 @@
+import { throwIfAborted, unlessAborted } from '../abort.ts';
 import { StopError } from '../errors.ts';
 import type { ExitStatus } from '../events.ts';
 import type { BatchOptions } from '../generated/options.ts';
@@ -24,6 +25,8 @@ export interface Termination {
   readonly client: JobClient;
   readonly submitter: Submitter;
   readonly options: BatchOptions;
+  /** Aborted when somebody else is to go on with it. */
+  readonly signal: AbortSignal;
   /** Whether the job gets no time to end by itself; asked again and again. */
   readonly now: () => boolean;
   /** `cancelled`: the batch system has known the job, so that it needs no time to list it. */
@@ -35,10 +38,10 @@ export interface Termination {
  * Cancels the job in the slot, sees it end, and kills its processes where they do not. What fails,
  * because the batch system is away, is tried again until `stopTimeout`.
  *
- * @throws StopError
+ * @throws StopError, AbortError
  */
 export async function terminate(termination: Termination): Promise<void> {
-  const { slot, submitter, options, ended } = termination;
+  const { slot, submitter, options, signal, ended } = termination;
   const deadline = Date.now() + options.stopTimeout;
   const push = pusher(termination);
   let state = 'the batch system does not say whether there is a job';
@@ -48,9 +51,12 @@ export async function terminate(termination: Termination): Promise<void> {
   let pushed = false;
   let accepted = false;
   for (let absent = 0; slot.job !== undefined; ) {
+    throwIfAborted(signal);
     const { job } = slot;
     if (isSubmitted(job)) {
-      const { status, unlisted = false } = await termination.status(job, since, accepted);
+      const { status, unlisted = false } = await unlessAborted(signal, () =>
+        termination.status(job, since, accepted),
+      );
       // What is being cleaned up is no server any more, even where that takes for ever; nor is what
       // was cancelled and is in no list, whenever its record comes.
       const over = status.state === 'completing' ? Date.now() > deadline : unlisted && pushed;
@@ -69,7 +75,8 @@ export async function terminate(termination: Termination): Promise<void> {
         return;
       }
       if (typeof found === 'string') {
-        await sleep(findInterval);
+        await sleep(findInterval, signal);
+        throwIfAborted(signal);
       }
     }
     if (Date.now() > deadline) {

@@ -25,7 +25,7 @@ export interface Stray extends Pick<MarkedServer, 'user' | 'serverName' | 'id'> 
 
 /** The events of a supervisor, and what their listeners get. */
 export interface SupervisorEvents {
-  /** The status of a server has changed, or a server is new. */
+  /** The status of a server has changed, or its `problem`, or a server is new. */
   status: (server: SupervisedServer) => void;
   /** A start has come further. */
   progress: (server: SupervisedServer, event: ProgressEvent) => void;

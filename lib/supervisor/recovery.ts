@@ -33,6 +33,7 @@ export class Recovery {
    * Looks once, and deals with what there is.
    *
    * @returns whether nothing is left to be done: all have answered, and what was to be ended has ended
+   * @throws what a spawner has thrown that should have answered; the others are dealt with
    */
   async look(): Promise<boolean> {
     const lists = new Map<readonly MarkedServer[], string>();
@@ -53,7 +54,8 @@ export class Recovery {
         asked.push(ask(spawner, spawnerName));
       }
     }
-    const answered = (await Promise.all(asked)).every(Boolean);
+    const answers = await Promise.allSettled(asked);
+    const answered = answers.every((answer) => answer.status === 'fulfilled' && answer.value);
     const found = [...lists].flatMap(([list, name]) =>
       list.map((marked) => this.#deal(marked, name)),
     );
@@ -63,6 +65,11 @@ export class Recovery {
         if (server.isUnclear) {
           server.clarify();
         }
+      }
+    }
+    for (const answer of answers) {
+      if (answer.status === 'rejected') {
+        throw answer.reason;
       }
     }
     return answered && done;

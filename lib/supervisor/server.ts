@@ -70,7 +70,7 @@ export class ManagedServer implements SupervisedServer {
   #turn: Turn | undefined;
   #milestones: Milestones = { slot: 0, submitted: undefined, running: undefined };
   #wasReady = false;
-  #isClear = false;
+  #isClear = true;
   #clarified: () => void = () => {};
   readonly #clarity = new Promise<void>((resolve) => {
     this.#clarified = () => {
@@ -78,6 +78,8 @@ export class ManagedServer implements SupervisedServer {
       resolve();
     };
   });
+  /** Its end is told, and its hook called. */
+  #leaving: Promise<void> | undefined;
   #isRemoved = false;
   #leave: () => void = () => {};
   /** Resolves when the server has ended, and nothing keeps it any more. */
@@ -106,6 +108,10 @@ export class ManagedServer implements SupervisedServer {
     return this.request.spawnerName;
   }
 
+  get options(): ServerRequest['options'] {
+    return this.request.options;
+  }
+
   get status(): ServerStatus {
     return this.#status;
   }
@@ -125,6 +131,11 @@ export class ManagedServer implements SupervisedServer {
   /** Whether a stop was asked for that has failed, and that nobody is trying just now. */
   get isStopDue(): boolean {
     return this.#status === 'stopping' && this.#stopping === undefined && !this.#isRemoved;
+  }
+
+  /** Resolves when it is removed, where it has ended by itself; undefined where it has not. */
+  get leaving(): Promise<void> | undefined {
+    return this.#leaving;
   }
 
   progress(): AsyncIterable<ProgressEvent> {
@@ -149,7 +160,9 @@ export class ManagedServer implements SupervisedServer {
     this.#begin(async () => {
       this.#home.tell('status', this);
       await this.#saver.save();
-      const spawner = await this.#home.create(this.request);
+      const { signal } = this.#halt;
+      const spawner = await unlessAborted(signal, () => this.#home.create(this.request));
+      throwIfAborted(signal);
       this.#watch(spawner);
       return this.#attempts(spawner);
     });
@@ -167,17 +180,24 @@ export class ManagedServer implements SupervisedServer {
     }
     this.#watch(spawner);
     this.#status = phase;
+    this.#isClear = phase !== 'starting' || spawner.hasServer;
     this.#wasReady = phase !== 'starting';
+    if (this.#wasReady) {
+      this.#progress.end();
+    }
   }
 
   /** Finds out what became of it while the hub was away, and goes on with what was under way. */
   async recover(): Promise<void> {
-    const spawner = this.#spawner;
     this.lastActivity = new Date();
     switch (this.#status) {
       case 'ready':
-        await spawner?.poll();
-        if (!this.#isRemoved) {
+        await this.poll();
+        await this.#leaving;
+        if (this.#spawner?.hasServer === false) {
+          // Its end was known already, but not its removal.
+          await this.#remove();
+        } else {
           this.#home.tell('status', this);
         }
         return;
@@ -215,13 +235,16 @@ export class ManagedServer implements SupervisedServer {
     this.#begin(async (requested) => {
       if (spawner?.hasServer === false) {
         await unlessAborted(this.#halt.signal, () => this.#clarity);
+        throwIfAborted(this.#halt.signal);
       }
       if (spawner === undefined || !spawner.hasServer) {
         throw new StartError('The hub ended before the start of the server had begun.', {
           retryable: true,
         });
       }
+      // It may still wait for somebody else; when it runs it counts.
       this.#turn = this.#home.turns.takeNow(this.user.name);
+      this.#turn.pause();
       this.#milestones = { slot: requested, submitted: undefined, running: undefined };
       try {
         return await spawner.resume();
@@ -270,8 +293,10 @@ export class ManagedServer implements SupervisedServer {
       this.#setStatus('waiting');
       this.#turn = await turns.take(this.user.name, signal);
       try {
+        throwIfAborted(signal);
         this.#milestones = { slot: performance.now(), submitted: undefined, running: undefined };
         this.#setStatus('starting');
+        throwIfAborted(signal);
         return await spawner.start();
       } catch (error) {
         const mayRetry = error instanceof SpawnerError && error.retryable && !spawner.hasServer;
@@ -344,7 +369,9 @@ export class ManagedServer implements SupervisedServer {
     try {
       await this.stop();
     } catch (cause) {
-      this.#warn({ code: 'stop-failed', message: messageOf(cause), cause });
+      if (!this.#isDetached) {
+        this.#warn({ code: 'stop-failed', message: messageOf(cause), cause });
+      }
     }
   }
 
@@ -358,13 +385,19 @@ export class ManagedServer implements SupervisedServer {
     }
     try {
       do {
+        if (this.#isDetached) {
+          throw new AbortError('The hub ends; it goes on with the stop when it is back.');
+        }
         await this.#spawner?.stop(how);
         await this.#starting?.catch(() => {});
         await this.#spawner?.settled();
       } while (this.#spawner?.hasServer === true);
     } catch (error) {
-      this.#problem = messageOf(error);
-      metrics.stopped('failed');
+      if (!this.#isDetached) {
+        this.#problem = messageOf(error);
+        metrics.stopped('failed');
+        this.#home.tell('status', this);
+      }
       throw error;
     }
     metrics.stopped('done');
@@ -375,8 +408,8 @@ export class ManagedServer implements SupervisedServer {
   async detach(): Promise<void> {
     this.#isDetached = true;
     this.#halt.abort(new AbortError('The hub ends; it goes on with the start when it is back.'));
-    await this.#stopping?.catch(() => {});
     await this.#spawner?.detach();
+    await this.#stopping?.catch(() => {});
     await this.#starting?.catch(() => {});
     await this.#spawner?.detach();
     await this.#saver.settled();
@@ -464,21 +497,22 @@ export class ManagedServer implements SupervisedServer {
       tell('exited', this, exit);
     }
     if (this.#status !== 'waiting' && this.#status !== 'starting' && this.#stopping === undefined) {
-      void this.#removeAfter(spawner);
+      this.#leaving = this.#removeAfter(spawner);
     }
   }
 
-  /** When the hook of the end has been called. */
+  /** When the hook of the end has been called, which may have started it anew. */
   async #removeAfter(spawner: Spawner): Promise<void> {
     await spawner.settled();
     if (!spawner.hasServer && this.#stopping === undefined) {
       await this.#remove();
     }
+    this.#leaving = undefined;
   }
 
   async #remove(): Promise<void> {
     if (this.#isRemoved) {
-      return;
+      return this.gone;
     }
     this.#isRemoved = true;
     try {

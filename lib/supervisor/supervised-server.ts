@@ -2,6 +2,7 @@ import type { SpawnerUser } from '../context.ts';
 import type { ServerAddress } from '../events.ts';
 import type { ProgressEvent } from '../progress.ts';
 import type { Spawner } from '../spawner.ts';
+import type { Json } from '../state.ts';
 import type { ServerStatus } from './status.ts';
 
 /** A server as its supervisor shows it. */
@@ -12,6 +13,8 @@ export interface SupervisedServer {
   readonly serverName: string;
   /** The name under which its spawner is registered. */
   readonly spawnerName: string;
+  /** Options of this server alone, as it was asked for. */
+  readonly options: Readonly<Record<string, Json>>;
   /** What it is doing. */
   readonly status: ServerStatus;
   /** Why it is unhealthy, or why it could not be stopped yet; for a person. */

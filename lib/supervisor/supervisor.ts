@@ -58,6 +58,7 @@ export type SupervisorOptions = SupervisorSetup & Partial<SupervisorPolicies>;
 
 /** Which server of whom. */
 export interface ServerName {
+  /** Whose server it is. */
   readonly user: SpawnerUser;
   /** '' is the server without a name. */
   readonly serverName: string;
@@ -184,7 +185,11 @@ export class Supervisor extends Announcer<SupervisorEvents> {
           : undefined,
       probes: () => this.#probes(),
       create: (spawnerName, { user, serverName }) =>
-        this.#create({ user: { name: user }, serverName, spawnerName, options: {} }),
+        this.#create({
+          // Another server of the same person may tell the account.
+          user: this.list({ user })[0]?.user ?? { name: user },
+          ...{ serverName, spawnerName, options: {} },
+        }),
       tellStray: (stray) => {
         this.#strays.push(stray);
         this.announce('stray', stray);
@@ -262,6 +267,10 @@ export class Supervisor extends Announcer<SupervisorEvents> {
       if (existing === undefined) {
         break;
       }
+      if (existing.leaving !== undefined) {
+        await existing.leaving;
+        continue;
+      }
       if (existing.status !== 'stopping') {
         return existing.whenReady();
       }
@@ -274,6 +283,9 @@ export class Supervisor extends Announcer<SupervisorEvents> {
       await Promise.race([existing.gone, existing.stop().catch(() => {})]);
     }
     this.#refuse(key, full);
+    // Options that are wrong are no failure of the server, nor of its kind of spawner.
+    const { user, serverName, spawnerName, options } = full;
+    this.#kinds.get(spawnerName)?.(this.#context({ user, serverName }, probeToken()), options);
     const server = new ManagedServer(this.#home, full);
     this.#servers.set(key, server);
     server.start();
@@ -314,6 +326,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
    * system does not answer, nothing is done before it does.
    *
    * @throws StoreError if the store can't be read; it may be called again
+   * @throws AbortError if the supervisor is closed
    */
   restore(): Promise<RestoreReport> {
     this.#restored ??= this.#restore().catch((error: unknown) => {
@@ -385,6 +398,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   }
 
   async #restore(): Promise<RestoreReport> {
+    this.#refuseClosed();
     const records = await this.#records();
     this.#strays = [];
     await Promise.all(records.map((record) => this.#load(record)));
@@ -534,6 +548,8 @@ export class Supervisor extends Announcer<SupervisorEvents> {
 
   #removed(server: ManagedServer): void {
     this.#servers.delete(server.key);
+    // A start that failed may have left what it has not heard of.
+    this.#looksForStrays ||= server.status === 'starting';
     this.#failed.delete(server.key);
     this.#failed.set(server.key, server);
     const [oldest] = this.#failed.keys();
@@ -587,7 +603,8 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     }
     this.#looksForStrays = false;
     try {
-      this.#looksForStrays = !(await this.#recovery.look());
+      const isDone = await this.#recovery.look();
+      this.#looksForStrays ||= !isDone;
     } catch (cause) {
       this.#looksForStrays = true;
       this.announce('warning', {

@@ -20,13 +20,17 @@ export class Turns {
   #active = 0;
   readonly #activeOf = new Map<string, number>();
   readonly #waiting = new Set<Waiting>();
+  #called = 0;
+  /** Whose turn was called as which, while others wait. */
+  readonly #lastOf = new Map<string, number>();
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
   /**
-   * Waits for a turn. Of those who wait, it is next who has the fewest turns, and came first.
+   * Waits for a turn. Of those who wait, it is next who has the fewest turns, then whose last one is
+   * the longest ago, then who came first.
    *
    * @throws AbortError
    */
@@ -93,17 +97,23 @@ export class Turns {
     while (this.#active < this.#limit) {
       let next: Waiting | undefined;
       let fewest = Number.POSITIVE_INFINITY;
+      let earliest = 0;
       for (const waiting of this.#waiting) {
         const count = this.#activeOf.get(waiting.user) ?? 0;
-        if (count < fewest) {
+        const last = this.#lastOf.get(waiting.user) ?? 0;
+        if (count < fewest || (count === fewest && last < earliest)) {
           next = waiting;
           fewest = count;
+          earliest = last;
         }
       }
       if (next === undefined) {
+        this.#lastOf.clear();
         return;
       }
       this.#waiting.delete(next);
+      this.#called += 1;
+      this.#lastOf.set(next.user, this.#called);
       next.call();
     }
   }

@@ -47,7 +47,7 @@ const hardened: readonly (readonly [name: string, value: string, since: number])
   ['LockPersonality', 'yes', 235],
   // Sockets of the machine and of the network: no raw packets.
   ['RestrictAddressFamilies', 'AF_UNIX AF_INET AF_INET6 AF_NETLINK', 211],
-  // Shared memory and message queues go with the server.
+  // Shared memory and message queues go with the last unit that runs as the account.
   ['RemoveIPC', 'yes', 212],
 ];
 

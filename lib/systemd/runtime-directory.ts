@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { OptionsError, StartError } from '../errors.ts';
 import { printfText, shellWord } from '../quote.ts';
 import type { ServiceEnd } from './exit.ts';
@@ -65,7 +66,8 @@ exit 0`;
  * more can't say. On cgroup v1 the kernel's count tells a want of memory from any other SIGKILL.
  * Until that is written it starts no process: others of the slice may have taken the last task.
  */
-const endScript = (directory: string, removesEnvironment: boolean) => `
+const endScript = (start: string, directory: string, removesEnvironment: boolean) => `
+[ "$1" = ${start} ] || exit 0
 cd ${shellWord(directory)} || exit 0
 while IFS=: read -r _ controllers group; do
   case $controllers in
@@ -84,7 +86,11 @@ ${removesEnvironment ? 'rm -f environment' : ''}
 `;
 
 /** Gives the server its environment, says what is missing, and becomes the server. */
-const runScript = (argv: readonly string[]) => `
+const runScript = (start: string, argv: readonly string[]) => `
+if [ "$1" != ${start} ]; then
+  echo "hubspawner: The server is being started anew, and this start of it is too late." >&2
+  exit 1
+fi
 hubspawner_environment=$(printf %b "$HUBSPAWNER_ENVIRONMENT")
 unset HUBSPAWNER_ENVIRONMENT
 eval "$hubspawner_environment"
@@ -112,6 +118,8 @@ export class RuntimeDirectory {
   readonly path: string;
   /** By which its own start is known. */
   #line = '';
+  /** By which the scripts know a unit that was made late, when another start had written them. */
+  readonly #start = randomBytes(6).toString('hex');
 
   constructor(manager: Manager, path: string) {
     this.#manager = manager;
@@ -128,7 +136,8 @@ export class RuntimeDirectory {
    * and `;` when it is reloaded, and loses those with a prefix.
    */
   get commands(): { readonly run: readonly string[]; readonly end: readonly string[] } {
-    return { run: ['/bin/sh', `${this.path}/run`], end: ['/bin/sh', `${this.path}/end`] };
+    const command = (name: string) => ['/bin/sh', `${this.path}/${name}`, this.#start];
+    return { run: command('run'), end: command('end') };
   }
 
   /**
@@ -185,7 +194,8 @@ export class RuntimeDirectory {
         `of less than ${longestVariable} bytes in all, where each other byte than a letter counts up to five times`,
       );
     }
-    const args = [this.path, runScript(argv), endScript(this.path, once)];
+    const end = endScript(this.#start, this.path, once);
+    const args = [this.path, runScript(this.#start, argv), end];
     this.#check(await this.#sh(writeScript, args, text), 'could not be written to');
   }
 

@@ -17,6 +17,7 @@ import {
 } from '../errors.ts';
 import type { ExitStatus, ServerAddress } from '../events.ts';
 import type { SystemdOptions } from '../generated/options.ts';
+import { insist } from '../insist.ts';
 import type { ReservedPort } from '../local/port.ts';
 import { reservePort } from '../local/port.ts';
 import type { MarkedServer } from '../mark.ts';
@@ -99,6 +100,8 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
   #statusKnown = true;
   /** In ms of `performance.now()`: lists that are older do not know the unit. */
   #listedSince = 0;
+  /** An earlier hub has left the unit, and nobody has seen it since: it may be about to start. */
+  #isUnseen = false;
 
   /** @throws OptionsError if the context or an option is not what it must be */
   constructor(context: SpawnerContext, options: Partial<SystemdOptions> = {}) {
@@ -257,6 +260,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     const manager = this.#manager(uid);
     const service = new Service(manager, unit, new RuntimeDirectory(manager, directory));
     this.#running = { service, description, uid, startedAt: started };
+    this.#isUnseen = true;
   }
 
   /** The hub may have ended between the start of the unit and that of its server. */
@@ -273,6 +277,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     this.#port = undefined;
     this.#statusKnown = true;
     this.#listedSince = 0;
+    this.#isUnseen = false;
   }
 
   async #launch(start: StartScope): Promise<ServerAddress> {
@@ -339,7 +344,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
   /** What fails here is not the start: others wait until the time of this one is over. */
   async #settle({ directory }: Service): Promise<void> {
     try {
-      await directory.settle();
+      await insist(() => directory.settle());
     } catch (cause) {
       this.announce('warning', {
         code: 'command-failed',
@@ -662,6 +667,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
       sighting.status.state !== 'ended' &&
       sighting.status.reason === description
     ) {
+      this.#isUnseen = false;
       return undefined;
     }
     // The list says that something has changed; the unit itself says what.
@@ -799,13 +805,21 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     const { directory, unit } = running.service;
     try {
       if (!isReplaced) {
-        await directory.remove(tagIn(running.description));
+        await insist(() => directory.remove(tagIn(running.description)));
       }
     } catch (cause) {
       this.announce('warning', {
         code: 'command-failed',
-        message: `The directory of ${unit} is left: ${messageOf(cause)}`,
+        message: `The directory ${directory.path} of ${unit} is left: ${messageOf(cause)}`,
         cause,
+      });
+    }
+    // Without its directory it can't start any more, but it may have done so just before.
+    const problem = this.#isUnseen ? await this.#stopUnit(running) : undefined;
+    if (problem !== undefined) {
+      this.announce('warning', {
+        code: 'command-failed',
+        message: `${unit} may have started after its end was known: ${problem}`,
       });
     }
     if (this.#running === running) {
@@ -825,7 +839,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
         throw new StopError(problem);
       }
       if (!launched) {
-        await service.directory.remove(tagIn(running.description));
+        await insist(() => service.directory.remove(tagIn(running.description)));
         this.#forget();
         return;
       }

@@ -1,5 +1,5 @@
 /**
- * A real Grid Engine on this machine for live tests: the queue `all.q` with 64 slots, the parallel
+ * A real Grid Engine on this machine for live tests: the queue `all.q` with 128 slots, the parallel
  * environment `smp`, jobs of the accounts alice and bob. Needs root, and `grid-engine/install.sh` to
  * have run once. Every function rejects with the script's output when it fails.
  */

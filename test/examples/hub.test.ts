@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -8,6 +8,7 @@ import type { Hub } from '../../examples/hub/hub.ts';
 import { createHub } from '../../examples/hub/hub.ts';
 import type { Program } from '../../examples/hub/kinds.ts';
 import { builtIn } from '../../examples/hub/kinds.ts';
+import type { SupervisorPolicies } from '../../lib/index.ts';
 import { sleep } from '../../lib/sleep.ts';
 
 /** Prints the headers that it gets, and takes WebSockets. */
@@ -33,24 +34,60 @@ const broken: Program = {
   argv: () => [process.execPath, '--eval', 'console.error("No <licence> found"); process.exit(3);'],
 };
 
+/** Answers nobody for a while, when it is asked for /off. */
+const onOff: Program = {
+  name: 'a server with pauses',
+  argv: () => [
+    process.execPath,
+    '--eval',
+    `const listen = () => server.listen({port}, '127.0.0.1');
+    const server = require('node:http').createServer((req, res) => {
+      res.end('Here I am.');
+      if (req.url.endsWith('/off')) {
+        server.close(() => setTimeout(listen, 1000));
+        server.closeIdleConnections();
+        setImmediate(() => server.closeAllConnections());
+      }
+    });
+    listen();`,
+  ],
+};
+
+/** Answers from when there is a file. */
+function late(file: string): string {
+  return `const server = require('node:http').createServer((_, res) => res.end('Here I am.'));
+    setInterval(() => {
+      if (!server.listening && require('node:fs').existsSync(${JSON.stringify(file)})) {
+        server.listen({port}, '127.0.0.1');
+      }
+    }, 20);`;
+}
+
 describe('The hub in examples/', function () {
   this.timeout(10_000);
 
   let folder: string;
-  let stateFile: string;
+  let state: string;
   let hub: Hub;
+  const path = process.env['PATH'];
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'hub-test-'));
-    stateFile = join(folder, 'state', 'servers.json');
+    state = join(folder, 'state');
+    // A Slurm that does not answer, whatever this machine has.
+    for (const command of ['sbatch', 'squeue']) {
+      writeFileSync(join(folder, command), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    }
+    process.env['PATH'] = `${folder}${delimiter}${path}`;
   });
 
   afterEach(async () => {
-    for (const { user, name } of saved()) {
-      await (await login(user)).post('/stop', { name });
+    for (const { user, serverName } of saved()) {
+      await (await login(user.name)).post('/stop', { name: serverName });
     }
     await until(() => hub.alive === 0);
     await hub.close();
+    process.env['PATH'] = path;
     rmSync(folder, { recursive: true });
   });
 
@@ -113,7 +150,9 @@ describe('The hub in examples/', function () {
     const { text } = await ann.get('/user/ann/tree?page=2', { authorization: 'token of-my-own' });
     const got = JSON.parse(text);
     expect(got.url).to.equal('/user/ann/tree?page=2');
-    expect(got.authorization).to.equal(`token ${saved()[0]?.token}`);
+    const [, token = ''] = /^token (\S{43})$/.exec(got.authorization) ?? [];
+    expect(token).not.to.equal('');
+    expect(JSON.stringify(saved())).not.to.contain(token);
     expect(got.cookie).to.equal('theme=dark');
   });
 
@@ -167,21 +206,13 @@ describe('The hub in examples/', function () {
   });
 
   it('shows what is wrong with a request, next to what was filled in', async () => {
-    const path = process.env['PATH'];
-    writeFileSync(join(folder, 'sbatch'), '');
-    chmodSync(join(folder, 'sbatch'), 0o755);
-    process.env['PATH'] = `${folder}${delimiter}${path}`;
-    try {
-      await run(builtIn);
-      const ann = await login('ann');
-      const form = { name: '', kind: 'slurm', partition: '', runtime: 'a "while"' };
-      const { status, text } = await ann.post('/start', form);
-      expect(status).to.equal(400);
-      expect(text).to.contain('value="a &#34;while&#34;"').and.to.contain('request.runtime');
-      expect(hub.alive).to.equal(0);
-    } finally {
-      process.env['PATH'] = path;
-    }
+    await run(builtIn);
+    const ann = await login('ann');
+    const form = { name: '', kind: 'slurm', partition: '', runtime: 'a "while"' };
+    const { status, text } = await ann.post('/start', form);
+    expect(status).to.equal(400);
+    expect(text).to.contain('value="a &#34;while&#34;"').and.to.contain('request.runtime');
+    expect(hub.alive).to.equal(0);
   });
 
   it('finds its servers again after a restart', async () => {
@@ -189,7 +220,7 @@ describe('The hub in examples/', function () {
     const ann = await login('ann');
     await ann.start();
     const before = processIn((await ann.get('/user/ann/')).text);
-    expect(statSync(stateFile).mode & 0o777).to.equal(0o600);
+    expect(statSync(join(state, 'secret')).mode & 0o777).to.equal(0o600);
     await hub.close();
     expect(() => process.kill(before, 0), 'it runs without the hub').not.to.throw();
 
@@ -199,25 +230,86 @@ describe('The hub in examples/', function () {
     expect(processIn((await again.get('/user/ann/')).text)).to.equal(before);
   });
 
-  it('says which state file it can not read', async () => {
+  it('goes on with a start that its end has cut off', async () => {
+    const go = join(folder, 'go');
+    await run({ name: 'a slow server', argv: () => [process.execPath, '--eval', late(go)] });
+    const ann = await login('ann');
+    await ann.post('/start', { name: '', kind: 'local' });
+    await until(async () => (await ann.get('/')).text.includes('waiting for its first answer'));
+    await hub.close();
+
     await run(builtIn);
-    writeFileSync(stateFile, '{"version": 1');
-    const error = await createHub({ port: 0, stateFile, program: builtIn }).catch((e) => e);
-    expect(error).to.be.an('error').with.property('message').that.contains(stateFile);
-    rmSync(stateFile);
+    const again = await login('ann');
+    expect((await again.get('/')).text).to.contain('starting');
+    writeFileSync(go, '');
+    await until(async () => (await again.get('/')).text.includes('running'));
+    expect((await again.get('/user/ann/')).text).to.equal('Here I am.');
   });
 
-  async function run(program: Program): Promise<void> {
-    hub = await createHub({ port: 0, stateFile, program });
+  it('says that a server no longer answers, until it does', async () => {
+    await run(onOff, { healthInterval: 20 });
+    const ann = await login('ann');
+    await ann.start();
+    await ann.get('/user/ann/off');
+    await until(async () => (await ann.get('/')).text.includes('unhealthy'));
+    expect((await ann.get('/')).text).to.contain('does not answer');
+    await until(async () => (await ann.get('/')).text.includes('running'));
+    expect((await ann.get('/')).text).not.to.contain('does not answer');
+  });
+
+  it('refuses one server too many, and shows the reason', async () => {
+    await run(builtIn, { userLimit: 1 });
+    const ann = await login('ann');
+    await ann.start();
+    const { status, text } = await ann.post('/start', { another: 'yes', name: 'b', kind: 'local' });
+    expect(status).to.equal(400);
+    expect(text).to.contain('as many servers as may be (1)').and.to.contain('value="b"');
+    expect(hub.alive).to.equal(1);
+  });
+
+  it('refuses for a while to start what has failed again and again', async () => {
+    await run(broken, { failureLimit: 1 });
+    const ann = await login('ann');
+    await ann.post('/start', { name: '', kind: 'local' });
+    await until(async () => (await ann.get('/')).text.includes('licence'));
+    const { text } = await ann.post('/start', { name: '', kind: 'local' });
+    expect(text).to.contain('the next is possible in 60 s');
+  });
+
+  it('has metrics for Prometheus, in which nobody is named', async () => {
+    await run(builtIn);
+    const ann = await login('ann');
+    await ann.start();
+    const { text } = await visitor('').get('/metrics');
+    expect(text).to.match(/^hubspawner_servers\{status="ready"\} 1$/m);
+    expect(text).not.to.contain('ann');
+  });
+
+  it('leaves its folder to one hub', async () => {
+    await run(builtIn);
+    const error = await createHub({ port: 0, folder: state, program: builtIn }).catch((e) => e);
+    expect(error).to.be.an('error').with.property('message').that.contains(state);
+    expect((await fetch(hub.url)).status).to.equal(200);
+  });
+
+  it('takes no file for its secret that is none', async () => {
+    await run(builtIn);
+    await hub.close();
+    writeFileSync(join(state, 'secret'), '');
+    const error = await createHub({ port: 0, folder: state, program: builtIn }).catch((e) => e);
+    expect(error).to.be.an('error').with.property('message').that.contains('secret');
+  });
+
+  async function run(program: Program, policies: Partial<SupervisorPolicies> = {}): Promise<void> {
+    hub = await createHub({ port: 0, folder: state, program, policies });
   }
 
-  /** What the hub remembers, except where no server was started. */
+  /** What the hub remembers. */
   function saved(): readonly SavedServer[] {
-    try {
-      return JSON.parse(readFileSync(stateFile, 'utf8')).servers;
-    } catch {
-      return [];
-    }
+    const servers = join(state, 'servers');
+    return readdirSync(servers)
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => JSON.parse(readFileSync(join(servers, name), 'utf8')).value);
   }
 
   async function fetchLogin(name: string): Promise<Response> {
@@ -295,9 +387,8 @@ describe('The hub in examples/', function () {
 });
 
 interface SavedServer {
-  readonly user: string;
-  readonly name: string;
-  readonly token: string;
+  readonly user: { readonly name: string };
+  readonly serverName: string;
   readonly state: { readonly port: number };
 }
 

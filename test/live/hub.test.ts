@@ -134,7 +134,7 @@ describe('The hub in examples/, in a browser', () => {
   });
 
   async function visit(program: Program): Promise<void> {
-    hub = await createHub({ port: 0, stateFile: join(folder, 'servers.json'), program });
+    hub = await createHub({ port: 0, folder: join(folder, 'state'), program });
     context = await browser.newContext();
     page = await context.newPage();
     await page.goto(hub.url);
@@ -155,7 +155,7 @@ describe('The hub in examples/, as a command', () => {
     const main = join(import.meta.dirname, '../../examples/hub/main.ts');
     const hub = spawn(
       process.execPath,
-      ['--import', 'tsx', main, '--port', '0', '--state', join(folder, 'servers.json')],
+      ['--import', 'tsx', main, '--port', '0', '--state', join(folder, 'state')],
       { stdio: ['ignore', 'pipe', 'inherit'] },
     );
     try {

@@ -21,12 +21,12 @@ import {
   read,
   replaceProgram,
   runner,
-  SystemdRunner,
   shell,
   startUserManager,
   units,
   useSystemd,
 } from './helpers/systemd.ts';
+import { SystemdRunner } from './helpers/systemd-runner.ts';
 
 const systemdRun = ['systemd-run', '--service-type=exec', '--collect'];
 const unit = 'jupyter-engine.service';

@@ -3,7 +3,8 @@ import type { SystemdOptions } from '../../lib/generated/options.ts';
 import type { CommandRunner } from '../../lib/runners/runner.ts';
 import { SystemdSpawner } from '../../lib/systemd/spawner.ts';
 import { remains, serviceContext, serviceOptions, unitOf } from './helpers/services.ts';
-import { SystemdRunner, units, useSystemd } from './helpers/systemd.ts';
+import { units, useSystemd } from './helpers/systemd.ts';
+import { SystemdRunner } from './helpers/systemd-runner.ts';
 
 const count = 500;
 /** How many are started and stopped at once. */

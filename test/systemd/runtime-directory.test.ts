@@ -76,7 +76,8 @@ describe('The directory of a unit', () => {
     mkdirSync(join(home, 'theirs'));
     mkdirSync(join(home, 'unit'));
     for (const path of ['theirs', 'unit']) chownSync(join(home, path), 65534, 65534);
-    for (const path of ['theirs/unit', 'unit']) await rejected(StartError, at(path).begin('start', 60));
+    for (const path of ['theirs/unit', 'unit'])
+      await rejected(StartError, at(path).begin('start', 60));
   });
 
   it('is taken by one start at a time, and left by the one that has it', async () => {
@@ -92,6 +93,23 @@ describe('The directory of a unit', () => {
     await second.settle();
     expect(existsSync(second.path)).to.equal(false);
     await first.begin('start', 60);
+  });
+
+  it('runs nothing for a unit of an earlier start that was made late', async () => {
+    const [late, next] = [at('unit'), at('unit')];
+    await late.begin('late', -1);
+    await late.write({ ...command, argv: ['echo', 'late'] });
+    await next.begin('next', 60);
+    await next.write({ ...command, argv: ['echo', 'next'] });
+    const runner = new LocalRunner();
+    const refused = await runner.run(late.commands.run);
+    expect(refused.stdout).to.equal('');
+    expect(refused.stderr).to.match(/too late/);
+    expect((await runner.run(next.commands.run)).stdout).to.equal('next\n');
+    await runner.run(late.commands.end);
+    expect(readdirSync(next.path)).to.not.include('exit');
+    await runner.run(next.commands.end);
+    expect(readdirSync(next.path)).to.include('exit');
   });
 
   it('is not being started by others because it can not be made', async () => {

@@ -97,6 +97,36 @@ describe('SystemdSpawner', () => {
     expect(systemd.units.size).to.equal(0);
   });
 
+  it('ends a unit that starts late, asked for by a hub that has died', async () => {
+    const { run } = systemd.runner;
+    let startLate = async () => {};
+    const asked = new Promise<void>((resolve) => {
+      systemd.runner.run = async (argv, options) => {
+        if (argv[0] === 'systemd-run') {
+          return new Promise((answered) => {
+            startLate = async () => answered(await run.call(systemd.runner, argv, options));
+            resolve();
+          });
+        }
+        if (argv.some((word) => word.includes('rm -rf'))) {
+          await startLate();
+          startLate = async () => {};
+        }
+        return run.call(systemd.runner, argv, options);
+      };
+    });
+    const dead = create();
+    const failed = rejected(StartError, dead.start());
+    await asked;
+    const next = create();
+    next.loadState(dead.getState());
+    await rejected(StartError, next.resume());
+    expect(started()).to.include(`--unit=${unit}`);
+    expect(systemd.units.size).to.equal(0);
+    expect(next.hasServer).to.equal(false);
+    await failed;
+  });
+
   it('asks for one list for all servers', async () => {
     const many = Array.from({ length: 20 }, (_, index) => create({}, { serverName: `s${index}` }));
     await Promise.all(many.map((spawner) => spawner.start()));
@@ -301,7 +331,8 @@ describe('SystemdSpawner', () => {
     const { url } = await create({ cmd, environment: { ODD } }).start();
     expect(await (await fetch(url)).json()).to.deep.equal([args, ODD]);
     // What systemd gets has none of what it would expand, or garble when it is reloaded.
-    expect(started().slice(-3)).to.deep.equal(['--', '/bin/sh', `${directory()}/run`]);
+    expect(started().slice(-4, -1)).to.deep.equal(['--', '/bin/sh', `${directory()}/run`]);
+    expect(started().at(-1)).to.match(/^[0-9a-f]{12}$/);
   });
 
   it('has cores shared between servers, whatever the number of their processes', async () => {

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Starts the test cluster on loopback: sge_qmaster and one sge_execd, whose queue all.q has 64 slots,
+# Starts the test cluster on loopback: sge_qmaster and one sge_execd, whose queue all.q has 128 slots,
 # the parallel environment smp, and a default shell that is no sh, as with Grid Engine itself. Run as
 # root.
 #   start.sh --flush SECONDS   accounting has the end of a job that much later, at most; default 1
@@ -119,7 +119,7 @@ load -Ap smp
 qconf -sq > queue
 change queue qname all.q
 change queue hostlist "$host"
-change queue slots 64
+change queue slots 128
 change queue load_thresholds NONE
 change queue pe_list smp
 change queue notify 00:00:10

@@ -1,0 +1,300 @@
+import { expect } from 'chai';
+import type sinon from 'sinon';
+import { newMark } from '../../lib/mark.ts';
+import { Supervisor } from '../../lib/supervisor/supervisor.ts';
+import { rejected } from '../helpers/errors.ts';
+import { spawnersOf, TestCluster } from '../helpers/test-cluster.ts';
+import { apiUrl, fakeClock, Gate, TestHub } from '../helpers/test-hub.ts';
+
+describe('Jobs of a hub that no server has', () => {
+  let clock: sinon.SinonFakeTimers;
+  beforeEach(() => {
+    clock = fakeClock();
+  });
+  afterEach(() => clock.restore());
+  const settle = () => clock.tickAsync(0);
+  const aRound = () => clock.tickAsync(33_000);
+
+  /** Adds a job to a cluster as a hub would have. */
+  function lose({ cluster }: TestHub, user: string, account = user, hub = { apiUrl }): string {
+    return cluster.add(newMark({ user: { name: user }, hub }, 64).tag, account);
+  }
+  const alive = ({ cluster }: TestHub) => cluster.alive.map(({ id }) => id);
+
+  /** A hub whose start of ada's server is known to its store, but nothing of a job. */
+  async function unclear(): Promise<TestHub> {
+    const hub = new TestHub();
+    hub.store.before = (call, value) =>
+      call === 'set' && JSON.stringify(value).includes('"tag"') ? new Promise(() => {}) : undefined;
+    hub.start('ada').catch(() => {});
+    await settle();
+    hub.kill();
+    clock.reset();
+    return hub.next();
+  }
+
+  it('are cancelled, and told of', async () => {
+    const hub = new TestHub();
+    lose(hub, 'ada');
+    lose(hub, 'bob');
+    const { strays } = await hub.supervisor.restore();
+    expect(strays).to.have.length(2);
+    expect(strays[0]).to.deep.equal({
+      user: 'ada',
+      serverName: '',
+      id: 'job-1',
+      spawnerName: 'cluster',
+      fate: 'cancelled',
+      reason: 'there is no such server',
+    });
+    expect(hub.told).to.deep.equal([
+      'stray ada/ job-1 cancelled: there is no such server',
+      'stray bob/ job-2 cancelled: there is no such server',
+    ]);
+    expect(alive(hub)).to.deep.equal([]);
+    await aRound();
+    expect(hub.cluster.calls.survey).to.equal(1);
+  });
+
+  it('are only told of where the site wants that, and once', async () => {
+    const hub = new TestHub({ strays: 'report' });
+    lose(hub, 'ada');
+    await hub.supervisor.restore();
+    await aRound();
+    await aRound();
+    expect(hub.told).to.deep.equal(['stray ada/ job-1 reported: strays are reported only']);
+    expect(alive(hub)).to.deep.equal(['job-1']);
+  });
+
+  it('are left alone where they are of another hub, or nobody knows of which', async () => {
+    const hub = new TestHub();
+    lose(hub, 'ada', 'ada', { apiUrl: 'http://127.0.0.1:9999/hub/api' });
+    hub.cluster.add('no mark', 'ada');
+    await hub.supervisor.restore();
+    expect(alive(hub)).to.have.length(2);
+    expect(hub.told).to.deep.equal([]);
+  });
+
+  it('are left alone where the account is not the one of that person', async () => {
+    const hub = new TestHub();
+    lose(hub, 'ada', 'mallory');
+    await hub.supervisor.restore();
+    expect(alive(hub)).to.have.length(1);
+    expect(hub.told).to.deep.equal(['stray ada/ job-1 reported: The job belongs to mallory.']);
+  });
+
+  it('are left alone where the record of that server can not be used', async () => {
+    const hub = new TestHub();
+    await hub.store.set('hubspawner:["ada",""]', { version: 2 });
+    lose(hub, 'ada');
+    await hub.supervisor.restore();
+    await aRound();
+    expect(alive(hub)).to.have.length(1);
+    expect(hub.told).to.have.length(1);
+    expect(hub.told[0]).to.match(/^stray ada\/ job-1 reported: /);
+  });
+
+  it('are adopted by the server whose start was cut off', async () => {
+    const hub = await unclear();
+    lose(hub, 'ada');
+    await hub.supervisor.restore();
+    await settle();
+    expect(hub.servers).to.deep.equal(['ada/ ready']);
+    expect(hub.told[1]).to.equal(
+      'stray ada/ job-1 adopted: the hub ended while the server was started',
+    );
+    expect(JSON.stringify(await hub.store.content())).to.include('"id":"job-1"');
+  });
+
+  it('are adopted once: a second one of the same server is cancelled when the first is ready', async () => {
+    const hub = await unclear();
+    lose(hub, 'ada');
+    lose(hub, 'ada');
+    await hub.supervisor.restore();
+    await settle();
+    expect(alive(hub)).to.have.length(2);
+    await aRound();
+    expect(alive(hub)).to.deep.equal([hub.supervisor.find('ada')?.spawner?.getState()['id']]);
+    expect(hub.told.at(-1)).to.match(/cancelled: the server has another$/);
+  });
+
+  it('are not adopted where they belong to somebody else; the start fails', async () => {
+    const hub = await unclear();
+    lose(hub, 'ada', 'mallory');
+    await hub.supervisor.restore();
+    await settle();
+    expect(hub.servers).to.deep.equal([]);
+    await aRound();
+    expect(alive(hub)).to.have.length(1);
+    expect(hub.told.filter((event) => event.startsWith('stray'))).to.deep.equal([
+      'stray ada/ job-1 reported: The job belongs to mallory.',
+    ]);
+  });
+
+  for (const account of [undefined, 'al']) {
+    it(`are cancelled where the server has another${account ? ', also of another name' : ''}`, async () => {
+      const first = new TestHub();
+      await first.supervisor.start({ user: { name: 'ada', ...(account && { account }) } });
+      await first.supervisor.close();
+      const hub = first.next();
+      lose(hub, 'ada', account);
+      await hub.supervisor.restore();
+      expect(alive(hub)).to.deep.equal(['job-1']);
+      expect(hub.told).to.include('stray ada/ job-2 cancelled: the server has another');
+      expect(hub.servers).to.deep.equal(['ada/ ready']);
+    });
+  }
+
+  it('wait until the server that is being started has its own', async () => {
+    const first = new TestHub();
+    first.cluster.queues = true;
+    first.start('ada').catch(() => {});
+    await settle();
+    await first.supervisor.close();
+    const hub = first.next();
+    lose(hub, 'ada');
+    await hub.supervisor.restore();
+    await aRound();
+    expect(alive(hub)).to.have.length(2);
+    hub.cluster.run();
+    await aRound();
+    await aRound();
+    expect(alive(hub)).to.deep.equal(['job-1']);
+  });
+
+  it('wait as well where that has not made its own yet', async () => {
+    const hub = new TestHub();
+    hub.cluster.isUp = false;
+    await hub.supervisor.restore();
+    lose(hub, 'ada');
+    hub.cluster.isUp = true;
+    const gate = new Gate();
+    hub.supervisor.register('hooked', spawnersOf(hub.cluster), {
+      startTimeout: 100_000,
+      hooks: { preSpawn: () => gate.opened },
+    });
+    const start = hub.start('ada', { spawner: 'hooked' });
+    await settle();
+    await aRound();
+    gate.open();
+    await start;
+    expect(alive(hub)).to.deep.equal(['job-1', 'job-2']);
+    await aRound();
+    expect(alive(hub)).to.deep.equal(['job-2']);
+    expect(hub.told.filter((event) => event.startsWith('stray'))).to.deep.equal([
+      'stray ada/ job-1 cancelled: the server has another',
+    ]);
+  });
+
+  it('are looked for again in later rounds while there is no answer', async () => {
+    const hub = new TestHub();
+    lose(hub, 'ada');
+    hub.cluster.isUp = false;
+    expect((await hub.supervisor.restore()).strays).to.deep.equal([]);
+    await aRound();
+    await aRound();
+    expect(hub.told).to.deep.equal([]);
+    expect(alive(hub)).to.have.length(1);
+    hub.cluster.isUp = true;
+    await aRound();
+    expect(hub.told).to.have.length(1);
+    const { survey } = hub.cluster.calls;
+    await aRound();
+    expect(hub.cluster.calls.survey).to.equal(survey);
+  });
+
+  it('are cancelled in later rounds where that has failed', async () => {
+    const hub = new TestHub();
+    lose(hub, 'ada');
+    hub.cluster.before = (call) => {
+      if (call === 'cancel') throw new Error('no');
+    };
+    await hub.supervisor.restore();
+    expect(hub.told).to.deep.equal([]);
+    hub.cluster.before = () => {};
+    await aRound();
+    expect(alive(hub)).to.deep.equal([]);
+    expect(hub.told).to.have.length(1);
+  });
+
+  describe('of several kinds of spawners', () => {
+    it('are found of each that answers, also where another does not', async () => {
+      const hub = new TestHub();
+      const other = new TestCluster();
+      other.isUp = false;
+      hub.supervisor.register('other', spawnersOf(other));
+      lose(hub, 'ada');
+      await hub.supervisor.restore();
+      expect(alive(hub)).to.deep.equal([]);
+      expect(hub.told).to.have.length(1);
+    });
+
+    it('are found also where another throws', async () => {
+      const hub = new TestHub();
+      class ThrowingSpawner extends spawnersOf(hub.cluster) {
+        override survey = () => Promise.reject(new Error('no'));
+      }
+      hub.supervisor.register('throwing', ThrowingSpawner);
+      lose(hub, 'ada');
+      await hub.supervisor.restore();
+      expect(alive(hub)).to.deep.equal([]);
+      expect(hub.told).to.have.length(1);
+    });
+
+    it('keep a start unclear until all have answered', async () => {
+      const hub = await unclear();
+      const other = new TestCluster();
+      other.isUp = false;
+      hub.supervisor.register('other', spawnersOf(other));
+      await hub.supervisor.restore();
+      await aRound();
+      expect(hub.servers).to.deep.equal(['ada/ starting']);
+      other.isUp = true;
+      await aRound();
+      expect(hub.servers).to.deep.equal([]);
+    });
+  });
+
+  it('are not looked for by a hub without an interface; a start that was cut off fails', async () => {
+    const { store, cluster } = await unclear();
+    const supervisor = new Supervisor({ store });
+    supervisor.register('cluster', spawnersOf(cluster));
+    await supervisor.restore();
+    await settle();
+    expect(cluster.calls.survey).to.equal(0);
+    expect(supervisor.list()).to.deep.equal([]);
+  });
+
+  it('are looked for again after a start that has failed, which may have left one', async () => {
+    const hub = new TestHub();
+    await hub.supervisor.restore();
+    hub.cluster.before = (call) => {
+      if (call === 'submit') throw new Error('no');
+    };
+    await rejected(Error, hub.start('ada'));
+    // It was accepted all the same, later.
+    lose(hub, 'ada');
+    hub.cluster.before = () => {};
+    await aRound();
+    expect(alive(hub)).to.deep.equal([]);
+  });
+
+  it('are looked for again also where a start fails while they are looked for', async () => {
+    const hub = new TestHub();
+    hub.cluster.isUp = false;
+    await hub.supervisor.restore();
+    hub.cluster.isUp = true;
+    const gate = new Gate();
+    hub.cluster.before = (call) => {
+      if (call === 'submit') throw new Error('no');
+      return call === 'survey' ? gate.opened : undefined;
+    };
+    await aRound();
+    await rejected(Error, hub.start('ada'));
+    gate.open();
+    await settle();
+    lose(hub, 'ada');
+    await aRound();
+    expect(alive(hub)).to.deep.equal([]);
+  });
+});
