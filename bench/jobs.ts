@@ -28,6 +28,21 @@ export function squeueOutput(rows: readonly (readonly string[])[]): string {
   return rows.map((fields) => `\x1e${fields.map((field) => `${field}\x1f`).join('')}\n`).join('');
 }
 
+/** What squeue prints of all jobs with their marks; its format has the separators. */
+export function markOutput(
+  argv: readonly string[],
+  jobs: readonly { readonly jobId: string; readonly tag: string; readonly jobName: string }[],
+): string {
+  const [, boundary = ''] = /(\w+)%A/.exec(argv.join('\n')) ?? [];
+  return jobs
+    .map(({ jobId, tag, jobName }) =>
+      [jobId, tag, jobName, 'RUNNING', jobName.split('-')[1] ?? '', '\n']
+        .map((field, index) => `${index === 0 ? '\x1e' : '\x1f'}${boundary}${field}`)
+        .join(''),
+    )
+    .join('');
+}
+
 /** The options of a usual site. */
 export const options = {
   pollInterval: 0,

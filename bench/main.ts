@@ -7,7 +7,8 @@ import { constructing } from './constructing.ts';
 import { parsing } from './parsing.ts';
 import { polling } from './polling.ts';
 import { rendering } from './rendering.ts';
+import { supervising } from './supervising.ts';
 
-for (const bench of [polling, parsing, constructing, rendering]) {
+for (const bench of [polling, supervising, parsing, constructing, rendering]) {
   console.log(await bench());
 }

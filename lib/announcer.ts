@@ -24,9 +24,10 @@ export abstract class Announcer<E extends object> extends EventEmitter<E, undefi
       this.off(event, listener, undefined, true);
       try {
         const result: unknown = listener.apply(this, details);
-        if (result instanceof Promise) {
-          promises.push(result);
-          result.catch((cause: unknown) => this.listenerFailed(event, cause));
+        if (isThenable(result)) {
+          const promise = Promise.resolve(result);
+          promises.push(promise);
+          promise.catch((cause: unknown) => this.listenerFailed(event, cause));
         }
       } catch (cause) {
         this.listenerFailed(event, cause);
@@ -37,4 +38,13 @@ export abstract class Announcer<E extends object> extends EventEmitter<E, undefi
 
   /** A listener has thrown, or the promise that it returned has rejected. */
   protected abstract listenerFailed(event: EventEmitter.EventNames<E>, cause: unknown): void;
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'then' in value &&
+    typeof value.then === 'function'
+  );
 }

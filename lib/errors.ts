@@ -193,12 +193,25 @@ export class StopError extends SpawnerError {
   }
 }
 
+/** What is known of a store that failed. */
+export interface StoreFailure extends SpawnerErrorOptions {
+  /** Default: false. */
+  readonly isLost?: boolean;
+}
+
 /**
  * A store of servers can't be read or written, or another hub uses it. `retryable` where the
  * storage failed, and not what it was given.
  */
 export class StoreError extends SpawnerError {
   override readonly code = 'ERR_SPAWNER_STORE';
+  /** Whether another hub has taken the store over, and with it the servers. */
+  readonly isLost: boolean;
+
+  constructor(message: string, options: StoreFailure = {}) {
+    super(message, options);
+    this.isLost = options.isLost ?? false;
+  }
 
   static {
     StoreError.prototype.name = 'StoreError';

@@ -43,6 +43,7 @@ export type {
   SpawnerErrorOptions,
   StartFailure,
   StartStep,
+  StoreFailure,
 } from './errors.ts';
 export {
   AbortError,

@@ -18,19 +18,45 @@ const folder = new URL('../schemas/', import.meta.url);
 const validators = new Map<string, ValidateFunction>();
 let ajv: Ajv2020 | undefined;
 
+/** What came of options that nobody can change, by the check. */
+const shared = new WeakMap<object, Map<ValidateFunction, unknown>>();
+
+/**
+ * A frozen copy of options that many are made with: `checkOptions` checks it once, and gives all of
+ * them the same object. Options that can't be copied are returned as they are.
+ */
+export function sharedOptions<O extends object>(options: O): O {
+  try {
+    const copy = copyOf(options, [], []);
+    shared.set(Object(copy), new Map());
+    // A copy of it.
+    return deepFreeze(copy) as O;
+  } catch {
+    // Whoever checks them says what is wrong.
+    return options;
+  }
+}
+
 /**
  * Checks options, fills in defaults, and freezes the result, which is a copy.
  *
  * @throws OptionsError that names the first wrong option by its path, and what was expected
  */
 export function checkOptions<O>(schema: OptionsSchema, options: Partial<O>): O {
-  const copy = copyOf(options, [], []);
   const validate = validatorOf(schema);
+  const results = shared.get(options);
+  const result = results?.get(validate) ?? checked(validate, options);
+  results?.set(validate, result);
+  // Checked against the schema from which the type was made.
+  return result as O;
+}
+
+function checked(validate: ValidateFunction, options: unknown): unknown {
+  const copy = copyOf(options, [], []);
   if (!validate(copy)) {
     throw optionsError(validate.errors ?? [], validate.schema, documentOf);
   }
-  // Checked above against the schema from which the type was made.
-  return deepFreeze(copy) as O;
+  return deepFreeze(copy);
 }
 
 function validatorOf(schema: OptionsSchema): ValidateFunction {

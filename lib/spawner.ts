@@ -678,12 +678,19 @@ export abstract class Spawner<
     this.log('server of %s ended: %s', this.context.user.name, exit.cause);
     this.announce('exited', exit);
     this.stateChanged();
-    const { postStop } = this.options.hooks;
+    const { hooks, startTimeout } = this.options;
+    const limit = new AbortController();
     try {
-      await postStop?.(this);
+      if (hooks.postStop !== undefined) {
+        const late = sleep(startTimeout, limit.signal).then(() => {
+          throw new Error(`It took longer than startTimeout (${startTimeout / 1000} s).`);
+        });
+        await Promise.race([hooks.postStop(this), late]);
+      }
     } catch (cause) {
       this.#hookFailed('postStop', cause);
     } finally {
+      limit.abort();
       this.#ending = undefined;
       over();
     }

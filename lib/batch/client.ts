@@ -171,7 +171,7 @@ export class JobClient {
 
   /** Cancels a job, or kills its processes. */
   end(how: 'cancel' | 'kill', facts: JobFacts): Promise<Cancellation> {
-    return limiterOf(this.#runner).run(() => this.#end(how, facts));
+    return limiterOf(this.#runner, 'end').run(() => this.#end(how, facts));
   }
 
   async #end(how: 'cancel' | 'kill', facts: JobFacts): Promise<Cancellation> {

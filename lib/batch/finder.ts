@@ -115,6 +115,7 @@ function serversIn(
       submittedAt,
       jobId: id,
       owner,
+      found: true,
     } as const;
     return [{ ...server, id, tag, state }];
   });

@@ -24,6 +24,8 @@ export interface Job extends StartMark {
   readonly environmentFile?: string;
   /** The file that takes what the job prints. */
   readonly logFile?: string;
+  /** It was found by its mark: when it was submitted is not known. */
+  readonly found?: boolean;
 }
 
 /** A job whose id is known. */
@@ -105,6 +107,7 @@ export function saveJob({
   moving,
   environmentFile,
   logFile,
+  found,
 }: Job): Record<string, Json> {
   return {
     tag,
@@ -118,6 +121,7 @@ export function saveJob({
     ...(moving === true && { moving }),
     ...(environmentFile !== undefined && { environmentFile }),
     ...(logFile !== undefined && { logFile }),
+    ...(found === true && { found }),
   };
 }
 
@@ -168,6 +172,7 @@ export function loadJob(
     jobName,
     submittedAt,
     ...(run !== undefined && { run }),
+    ...(fields['found'] === true && { found: true }),
     ...(fields['moving'] === true && { moving: true }),
     ...(environmentFile !== undefined && { environmentFile }),
     ...(logFile !== undefined && { logFile }),

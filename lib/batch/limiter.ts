@@ -1,16 +1,22 @@
 import type { CommandRunner } from '../runners/runner.ts';
 
-/** How many questions about single jobs are asked at once through one runner. */
+/** How many commands about single jobs are run at once through one runner. */
 const most = 8;
 
-const limiters = new WeakMap<CommandRunner, Limiter>();
+const limiters = {
+  ask: new WeakMap<CommandRunner, Limiter>(),
+  end: new WeakMap<CommandRunner, Limiter>(),
+};
 
-/** The limiter that all spawners of a runner share: many jobs may end at the same moment. */
-export function limiterOf(runner: CommandRunner): Limiter {
-  let limiter = limiters.get(runner);
+/**
+ * The limiter that all spawners of a runner share, for questions or for the ends of jobs: many jobs
+ * may end, or be ended, at the same moment.
+ */
+export function limiterOf(runner: CommandRunner, what: 'ask' | 'end' = 'ask'): Limiter {
+  let limiter = limiters[what].get(runner);
   if (limiter === undefined) {
     limiter = new Limiter();
-    limiters.set(runner, limiter);
+    limiters[what].set(runner, limiter);
   }
   return limiter;
 }

@@ -203,12 +203,13 @@ export class JobTemplates {
    * @throws OptionsError
    */
   check(facts: JobFacts): void {
+    const view = this.#view(facts);
+    const { cancel, kill } = this.#commands;
+    for (const command of [cancel, kill, ...this.#accounting, this.#explanation ?? []]) {
+      this.#render(command, view);
+    }
     this.find(facts);
-    this.argv('cancel', facts);
-    this.argv('kill', facts);
     this.query(facts);
-    this.accounting(facts);
-    this.explanation(facts);
   }
 
   /**

@@ -78,14 +78,15 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   /** @throws OptionsError */
   constructor(context: SpawnerContext, options: Partial<O> = {}) {
     super(context, options);
-    this.#scheduler = new.target.schedulerFor(this.options);
+    const { scheduler, templates } = partsOf(new.target, this.options);
+    this.#scheduler = scheduler;
+    this.#templates = templates;
     this.#commandEnv = {
       ...kept(['PATH', ...this.#scheduler.environment]),
       LC_ALL: 'C',
       TZ: 'UTC',
       ...this.options.commandEnvironment,
     };
-    this.#templates = new JobTemplates(this.#scheduler, this.options);
     this.#client = new JobClient(
       this.runner,
       this.#scheduler,
@@ -258,7 +259,8 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       start.report(10, `Job ${job.id} is submitted`);
       return await this.#untilReady(start, prepared.logFile);
     } catch (error) {
-      if (!this.detached) {
+      // Where there is no job, nobody else will remove the file.
+      if (!this.detached || this.#slot.job === undefined) {
         await this.#cleanUp(environmentFile?.path);
       }
       throw error;
@@ -619,6 +621,26 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       this.announce('warning', warning),
     );
   }
+}
+
+/** What spawners of a class have in common where their options are the same object. */
+interface Parts {
+  readonly scheduler: Scheduler;
+  readonly templates: JobTemplates;
+}
+
+const parts = new WeakMap<BatchOptions, WeakMap<typeof BatchSpawner, Parts>>();
+
+function partsOf(Class: typeof BatchSpawner, options: BatchOptions): Parts {
+  const ofOptions = parts.get(options) ?? new WeakMap<typeof BatchSpawner, Parts>();
+  parts.set(options, ofOptions);
+  let made = ofOptions.get(Class);
+  if (made === undefined) {
+    const scheduler = Class.schedulerFor(options);
+    made = { scheduler, templates: new JobTemplates(scheduler, options) };
+    ofOptions.set(Class, made);
+  }
+  return made;
 }
 
 /** Thrown to wait for the next run of a job. */

@@ -19,6 +19,9 @@ export function neverAccepted({ canFind }: Pick<Submitter, 'canFind'>): ExitStat
   return exitOfJob({ cause: 'unknown', detail });
 }
 
+/** In ms: between two tries to cancel while the batch system does not answer. */
+const pauseOfTries = 30_000;
+
 /** What `terminate` works with. */
 export interface Termination {
   readonly slot: JobSlot;
@@ -50,6 +53,7 @@ export async function terminate(termination: Termination): Promise<void> {
   let since = 0;
   let pushed = false;
   let accepted = false;
+  let nextTry = 0;
   for (let absent = 0; slot.job !== undefined; ) {
     throwIfAborted(signal);
     const { job } = slot;
@@ -67,6 +71,9 @@ export async function terminate(termination: Termination): Promise<void> {
         return;
       }
       state = `its state is ${status.nativeState || status.state}`;
+      if (status.state !== 'unknown' || unlisted) {
+        nextTry = 0;
+      }
     } else {
       const found = await submitter.find();
       absent = found === 'none' ? absent + 1 : 0;
@@ -87,10 +94,13 @@ export async function terminate(termination: Termination): Promise<void> {
       );
     }
     if (isSubmitted(job)) {
-      const last = await push(job);
-      failure = last.kind === 'failed' ? last.problem : '';
-      pushed ||= last.kind !== 'failed';
-      accepted ||= last.kind === 'accepted';
+      if (Date.now() >= nextTry) {
+        const last = await push(job);
+        failure = last.kind === 'failed' ? last.problem : '';
+        nextTry = last.kind === 'failed' ? Date.now() + pauseOfTries : 0;
+        pushed ||= last.kind !== 'failed';
+        accepted ||= last.kind === 'accepted';
+      }
       // One ms later than now: an answer to a question asked before the cancel will not do.
       since = performance.now() + 1;
     }

@@ -116,7 +116,7 @@ export class JobTracker {
    */
   async #isOurs(job: SubmittedJob, facts: JobFacts, { submittedAt }: JobStatus): Promise<boolean> {
     const away = Math.abs((submittedAt?.getTime() ?? job.submittedAt) - job.submittedAt);
-    if (away < clockTolerance || this.#known) {
+    if (away < clockTolerance || this.#known || job.found === true) {
       return true;
     }
     const account = await this.#client.account(facts);

@@ -443,7 +443,7 @@ export interface SpawnerOptions {
      */
     readonly preSpawn?: (spawner: Spawner) => void | Promise<void>;
     /**
-     * Called after a server has ended, by itself or by `stop()`; when it throws, a `warning` is emitted.
+     * Called after a server has ended, by itself or by `stop()`; when it throws, or takes longer than `startTimeout`, a `warning` is emitted.
      */
     readonly postStop?: (spawner: Spawner) => void | Promise<void>;
     /**
@@ -924,7 +924,7 @@ export interface SupervisorPolicies {
    */
   readonly failureLimit: number;
   /**
-   * After how many starts by one kind of spawner that failed one after the other, whoever's they were, nothing is started by it for the time of failurePause.
+   * After the starts of how many people by one kind of spawner that failed one after the other nothing is started by it for the time of failurePause.
    *
    * @default `20`
    */

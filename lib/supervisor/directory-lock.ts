@@ -118,6 +118,7 @@ export class DirectoryLock {
               'saved; restart the hub.'
           : `Another hub has taken over the directory ${this.#directory}: ${describe(found.text)}. ` +
               'Nothing more is saved by this one; end it.',
+        { isLost: found !== undefined },
       );
       throw this.#lost;
     }

@@ -2,7 +2,8 @@
 const most = 10_000;
 
 interface Failing {
-  readonly count: number;
+  /** Who has failed, each counted once. */
+  readonly who: ReadonlySet<unknown>;
   readonly message: string;
   /** In ms of `Date.now()`: nothing is to be tried before. */
   readonly pausedUntil: number;
@@ -18,16 +19,19 @@ export class Failures {
     this.#pause = pause;
   }
 
-  /** @param limit after how many a pause is due; once more after each failure that follows a pause */
-  failed(key: string, limit: number, message: string): void {
-    const count = (this.#failing.get(key)?.count ?? 0) + 1;
+  /**
+   * @param limit after how many a pause is due; once more after each failure that follows a pause
+   * @param who of whom only one failure counts. Default: each failure counts
+   */
+  failed(key: string, limit: number, message: string, who: unknown = Symbol()): void {
+    const failed = new Set(this.#failing.get(key)?.who).add(who);
     this.#failing.delete(key);
     const [oldest] = this.#failing.keys();
     if (oldest !== undefined && this.#failing.size >= most) {
       this.#failing.delete(oldest);
     }
-    const pausedUntil = count >= limit ? Date.now() + this.#pause : 0;
-    this.#failing.set(key, { count, message, pausedUntil });
+    const pausedUntil = failed.size >= limit ? Date.now() + this.#pause : 0;
+    this.#failing.set(key, { who: failed, message, pausedUntil });
   }
 
   succeeded(key: string): void {
@@ -36,10 +40,10 @@ export class Failures {
 
   /** For a person: why there is a pause, and until when; undefined where there is none. */
   pauseOf(key: string): string | undefined {
-    const { count, message, pausedUntil } = this.#failing.get(key) ?? { pausedUntil: 0 };
+    const { who, message, pausedUntil = 0 } = this.#failing.get(key) ?? {};
     const left = pausedUntil - Date.now();
     return left > 0
-      ? `the last ${count} starts have failed, so that the next is possible in ${Math.ceil(left / 1000)} s. The last one: ${message}`
+      ? `the last ${who?.size} starts have failed, so that the next is possible in ${Math.ceil(left / 1000)} s. The last one: ${message}`
       : undefined;
   }
 }

@@ -106,6 +106,14 @@ export class FileStore extends EventEmitter<FileStoreEvents> implements ServerSt
         return readdir(this.#directory);
       },
     );
+    // Again and again, so that nobody takes the store for whole who was not there the first time.
+    for (const damaged of files.filter((name) => /\.damaged-\d+$/.test(name))) {
+      this.#report(
+        new StoreError(
+          `${join(this.#directory, damaged)} was set aside: the record of a server is lost. Mend it and take .damaged-N off its name, or remove it.`,
+        ),
+      );
+    }
     const names = files.filter((name) => name.endsWith('.json'));
     for (let first = 0; first < names.length; first += batch) {
       const entries = names

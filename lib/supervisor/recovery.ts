@@ -1,139 +1,194 @@
 import { messageOf } from '../errors.ts';
 import type { MarkedServer } from '../mark.ts';
 import type { Spawner } from '../spawner.ts';
+import type { Json } from '../state.ts';
 import type { Stray } from './events.ts';
 import { keyOf } from './record.ts';
 import type { ManagedServer } from './server.ts';
+
+/** Of which servers a spawner can list what lives. */
+export interface SpawnerKind {
+  readonly spawnerName: string;
+  /** Beside those that were registered. */
+  readonly options: Readonly<Record<string, Json>>;
+}
 
 /** What looking for strays needs of a supervisor. */
 export interface RecoveryHome {
   readonly strays: 'cancel' | 'report';
   /** The servers there are, by their keys. */
   readonly servers: ReadonlyMap<string, ManagedServer>;
+  /** The names under which kinds of spawners are registered. */
+  readonly spawnerNames: Iterable<string>;
   /** Why the store may have had a server of that key, though it is not known; undefined where it had none. */
   doubt(key: string): string | undefined;
-  /** A spawner without a server for each kind that is registered. */
-  probes(): Promise<ReadonlyMap<string, Spawner>>;
-  /** A spawner for somebody's server of whom nothing is known but the name. */
-  create(spawnerName: string, found: MarkedServer): Promise<Spawner>;
+  /** A spawner for a server of which nothing is known but the name; without one, for nobody's. */
+  create(kind: SpawnerKind, found?: Pick<MarkedServer, 'user' | 'serverName'>): Spawner;
   tellStray(stray: Stray): void;
+  warn(spawnerName: string, cause: unknown): void;
+}
+
+/** A job or unit, and who has found it. */
+interface Found {
+  readonly marked: MarkedServer;
+  readonly kind: SpawnerKind;
+  /** The tags of the list that it stands in. */
+  readonly listed: ReadonlySet<string>;
 }
 
 /** Looks for the jobs and units of this hub that no server has: what was lost, or is there twice. */
 export class Recovery {
   readonly #home: RecoveryHome;
   /** What was told of already, so that it is not told at each round. */
-  readonly #reported = new Set<string>();
+  readonly #told = new Set<string>();
+  #isOver = false;
 
   constructor(home: RecoveryHome) {
     this.#home = home;
   }
 
+  /** Nothing is done any more about what is found. */
+  stop(): void {
+    this.#isOver = true;
+  }
+
   /**
-   * Looks once, and deals with what there is.
+   * Looks once, and deals with what there is; resolves when servers have what is theirs. Does not throw.
    *
-   * @returns whether nothing is left to be done: all have answered, and what was to be ended has ended
-   * @throws what a spawner has thrown that should have answered; the others are dealt with
+   * @param isFirst nothing is known yet of the servers but what the store says
+   * @returns `isDone`: whether nothing is left to be done, when what was to be ended has ended
    */
-  async look(): Promise<boolean> {
-    const lists = new Map<readonly MarkedServer[], string>();
-    const asked: Promise<boolean>[] = [];
-    const ask = async (spawner: Spawner, spawnerName: string) => {
-      const list = await spawner.survey();
-      if (list !== undefined) {
-        lists.set(list, spawnerName);
-      }
-      return list !== undefined;
-    };
-    for (const [name, probe] of await this.#home.probes()) {
-      asked.push(ask(probe, name));
-    }
-    // They may be in other clusters than those of the options that were registered.
-    for (const { spawner, spawnerName } of this.#home.servers.values()) {
-      if (spawner !== undefined) {
-        asked.push(ask(spawner, spawnerName));
-      }
-    }
-    const answers = await Promise.allSettled(asked);
-    const answered = answers.every((answer) => answer.status === 'fulfilled' && answer.value);
-    const found = [...lists].flatMap(([list, name]) =>
-      list.map((marked) => this.#deal(marked, name)),
-    );
-    const done = (await Promise.all(found)).every(Boolean);
-    if (answered) {
-      for (const server of this.#home.servers.values()) {
-        if (server.isUnclear) {
-          server.clarify();
+  async look(isFirst = false): Promise<{ readonly isDone: Promise<boolean> }> {
+    const { servers } = this.#home;
+    const lists = new Map<readonly MarkedServer[], SpawnerKind>();
+    const silent = new Set<string>();
+    await Promise.all(
+      this.#kinds().map(async (kind) => {
+        const list = await this.#ask(kind);
+        if (list === undefined) {
+          silent.add(kind.spawnerName);
+        } else {
+          lists.set(list, kind);
         }
+      }),
+    );
+    const found = [...lists].flatMap(([list, kind]): readonly Found[] => {
+      const listed = new Set(list.map(({ tag }) => tag));
+      return list.map((marked) => ({ marked, kind, listed }));
+    });
+    const dealing = Promise.all(found.map((each) => this.#deal(each, isFirst)));
+    for (const server of servers.values()) {
+      if (server.isUnclear && !silent.has(server.spawnerName)) {
+        server.clarify();
       }
     }
-    for (const answer of answers) {
-      if (answer.status === 'rejected') {
-        throw answer.reason;
-      }
+    return { isDone: dealing.then((dealt) => silent.size === 0 && dealt.every(Boolean)) };
+  }
+
+  /** One for all that would ask the same: servers may be in other clusters than was registered. */
+  #kinds(): readonly SpawnerKind[] {
+    const kinds = new Map<string, SpawnerKind>();
+    const add = (kind: SpawnerKind) => kinds.set(JSON.stringify(kind), kind);
+    for (const spawnerName of this.#home.spawnerNames) {
+      add({ spawnerName, options: {} });
     }
-    return answered && done;
+    for (const { spawnerName, options } of this.#home.servers.values()) {
+      add({ spawnerName, options });
+    }
+    return [...kinds.values()];
+  }
+
+  async #ask(kind: SpawnerKind): Promise<readonly MarkedServer[] | undefined> {
+    try {
+      return await this.#home.create(kind).survey();
+    } catch (cause) {
+      this.#home.warn(kind.spawnerName, cause);
+      return undefined;
+    }
   }
 
   /** Returns whether nothing is left to be done about it. */
-  async #deal(found: MarkedServer, spawnerName: string): Promise<boolean> {
-    const { servers, strays } = this.#home;
-    const key = keyOf(found.user, found.serverName);
+  async #deal(found: Found, isFirst: boolean): Promise<boolean> {
+    const { servers, strays, doubt } = this.#home;
+    const { marked, kind, listed } = found;
+    const key = keyOf(marked.user, marked.serverName);
     const server = servers.get(key);
-    if (server?.spawner?.tag === found.tag) {
+    const own = server?.spawner?.tag;
+    if (own === marked.tag) {
       return true;
     }
-    const report = (reason: string) => {
-      this.#tell(found, spawnerName, 'reported', reason);
-      return true;
-    };
-    if (server?.isUnclear === true) {
-      return this.#adopt(found, spawnerName, server);
-    }
-    if (server?.status === 'waiting' || server?.status === 'starting') {
-      // Its own may be about to be made, or found.
+    if (this.#isOver) {
       return false;
     }
-    const doubt = server === undefined ? this.#home.doubt(key) : undefined;
-    if (doubt !== undefined || strays === 'report') {
-      return report(doubt ?? 'strays are reported only');
+    if (server !== undefined) {
+      const isLost = isFirst && own !== undefined && !listed.has(own);
+      if (server.isUnclear || (isLost && server.status !== 'stopping')) {
+        return this.#adopt(found, server, isFirst);
+      }
+      if (server.status === 'waiting' || server.status === 'starting') {
+        // Its own may be about to be made, or found.
+        return false;
+      }
+      if (own === undefined && server.spawner?.hasServer === true) {
+        this.#tell(found, 'reported', 'its spawner does not say which job or unit is its own');
+        return true;
+      }
     }
-    return this.#cancel(found, spawnerName, server !== undefined);
+    const why = server === undefined ? doubt(key) : undefined;
+    if (why !== undefined || strays === 'report') {
+      this.#tell(found, 'reported', why ?? 'strays are reported only');
+      return true;
+    }
+    return this.#cancel(found, kind, server !== undefined);
   }
 
-  #adopt(found: MarkedServer, spawnerName: string, server: ManagedServer): boolean {
+  #adopt(found: Found, server: ManagedServer, isFirst: boolean): boolean {
+    if (server.spawnerName !== found.kind.spawnerName) {
+      return false;
+    }
     try {
-      server.clarify(found.state);
-      this.#tell(found, spawnerName, 'adopted', 'the hub ended while the server was started');
+      const { state } = found.marked;
+      if (isFirst) {
+        server.adopt(state);
+      } else {
+        server.clarify(state);
+      }
+      this.#tell(
+        found,
+        'adopted',
+        'the hub ended while the server was started',
+      );
     } catch (error) {
-      this.#tell(found, spawnerName, 'reported', messageOf(error));
+      this.#tell(found, 'reported', messageOf(error));
     }
     return true;
   }
 
-  async #cancel(found: MarkedServer, spawnerName: string, isDouble: boolean): Promise<boolean> {
+  async #cancel(found: Found, kind: SpawnerKind, isDouble: boolean): Promise<boolean> {
     let spawner: Spawner;
     try {
-      spawner = await this.#home.create(spawnerName, found);
-      spawner.loadState(found.state);
+      spawner = this.#home.create(kind, found.marked);
+      spawner.loadState({ ...found.marked.state, spawner: spawner.getState().spawner });
     } catch (error) {
-      this.#tell(found, spawnerName, 'reported', messageOf(error));
+      this.#tell(found, 'reported', messageOf(error));
       return true;
     }
     try {
       await spawner.stop();
-    } catch {
+    } catch (error) {
+      this.#tell(found, 'reported', `it is to be cancelled, again and again: ${messageOf(error)}`);
       return false;
     }
-    const reason = isDouble ? 'the server has another' : 'there is no such server';
-    this.#tell(found, spawnerName, 'cancelled', reason);
+    this.#tell(found, 'cancelled', isDouble ? 'the server has another' : 'there is no such server');
     return true;
   }
 
-  #tell(found: MarkedServer, spawnerName: string, fate: Stray['fate'], reason: string): void {
-    const { user, serverName, id, tag } = found;
-    if (!this.#reported.has(tag)) {
-      this.#reported.add(tag);
+  #tell({ marked, kind }: Found, fate: Stray['fate'], reason: string): void {
+    const { user, serverName, id, tag } = marked;
+    const news = `${fate} ${tag}`;
+    if (!this.#told.has(news)) {
+      this.#told.add(news);
+      const { spawnerName } = kind;
       this.#home.tellStray({ user, serverName, id, spawnerName, fate, reason });
     }
   }

@@ -8,6 +8,7 @@ export class Rounds {
   readonly #interval: number;
   readonly #round: () => Promise<void>;
   #timer: NodeJS.Timeout | undefined;
+  #isCalling = false;
   #isOver = false;
 
   /**
@@ -24,49 +25,68 @@ export class Rounds {
     if (this.#isOver || this.#timer !== undefined) {
       return;
     }
-    this.#timer = setTimeout(
-      () => {
-        void this.#round().then(() => {
-          this.#timer = undefined;
-          this.start();
-        });
-      },
-      this.#interval * (0.9 + 0.2 * Math.random()),
-    );
+    const delay = this.#interval * (0.9 + 0.2 * Math.random());
+    this.#timer = setTimeout(() => this.#call(), delay);
     this.#timer.unref();
+  }
+
+  /** Makes the next call now, where it waits for its time. */
+  hurry(): void {
+    if (!this.#isOver && !this.#isCalling && this.#timer !== undefined) {
+      clearTimeout(this.#timer);
+      this.#call();
+    }
   }
 
   stop(): void {
     this.#isOver = true;
     clearTimeout(this.#timer);
   }
+
+  #call(): void {
+    this.#isCalling = true;
+    void this.#round().then(() => {
+      this.#isCalling = false;
+      this.#timer = undefined;
+      this.start();
+    });
+  }
 }
 
 /**
- * Polls servers. All of them have asked before the first awaits its answer, so that they share one;
- * in between other work has its turn.
+ * Does with all servers what asks about each. None waits for the answer of another, so that they
+ * share one; in between other work has its turn.
  */
-export async function pollAll(servers: readonly ManagedServer[]): Promise<void> {
-  const polls: Promise<void>[] = [];
+export async function allAtOnce(
+  servers: readonly ManagedServer[],
+  ask: (server: ManagedServer) => Promise<void>,
+): Promise<void> {
+  const asked: Promise<void>[] = [];
   for (const [index, server] of servers.entries()) {
     if (index % chunk === chunk - 1) {
       await new Promise((resolve) => setImmediate(resolve));
     }
-    polls.push(server.poll());
+    const asking = ask(server);
+    // It is awaited below, when all have asked.
+    asking.catch(() => {});
+    asked.push(asking);
   }
-  await Promise.all(polls);
+  await Promise.all(asked);
 }
 
-/** Does something with each server, with so many of them at a time. */
-export async function forEach(
-  servers: readonly ManagedServer[],
+/** Does something with each of a list, with so many of them at a time; others have their turn too. */
+export async function forEach<T>(
+  list: readonly T[],
   atOnce: number,
-  task: (server: ManagedServer) => Promise<void>,
+  task: (each: T) => Promise<void>,
 ): Promise<void> {
-  const left = servers.values();
+  const left = list.entries();
   const work = async () => {
-    for (const server of left) {
-      await task(server);
+    for (const [index, each] of left) {
+      if (index % chunk === chunk - 1) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await task(each);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, work));

@@ -1,7 +1,16 @@
 import type { EventEmitter } from 'eventemitter3';
 import { throwIfAborted, unlessAborted } from '../abort.ts';
 import type { SpawnerUser } from '../context.ts';
-import { AbortError, messageOf, SpawnerError, StartError, StoreError } from '../errors.ts';
+import {
+  AbortError,
+  messageOf,
+  OptionsError,
+  SpawnerError,
+  StartError,
+  StartTimeoutError,
+  StopError,
+  StoreError,
+} from '../errors.ts';
 import type { ExitStatus, ServerAddress, SpawnerWarning } from '../events.ts';
 import type { SupervisorPolicies } from '../generated/options.ts';
 import type { ProgressEvent } from '../progress.ts';
@@ -34,6 +43,8 @@ export interface ServerHome {
     event: E,
     ...details: EventEmitter.EventArgs<SupervisorEvents, E>
   ): void;
+  /** What could not be asked about a server for a while answers again. */
+  answered(): void;
   /** The server has ended, and nothing keeps it any more. */
   removed(server: ManagedServer): void;
 }
@@ -44,6 +55,12 @@ interface Milestones {
   submitted: number | undefined;
   running: number | undefined;
 }
+
+/** In ms: how long a stop waits for the store. */
+const saveTime = 5000;
+
+/** In ms: between two tries of a start. */
+const longestPause = 1e9;
 
 /** One server from the request for it to its end. */
 export class ManagedServer implements SupervisedServer {
@@ -61,6 +78,8 @@ export class ManagedServer implements SupervisedServer {
   readonly #progress = new ProgressLog();
   /** The start under way, or the last one. */
   #starting: Promise<ServerAddress> | undefined;
+  /** It is under way, until the store has what came of it. */
+  #isBeginning = false;
   #stopping: Promise<void> | undefined;
   /** Aborted when the server is to be started no further. */
   readonly #halt = new AbortController();
@@ -70,6 +89,7 @@ export class ManagedServer implements SupervisedServer {
   #turn: Turn | undefined;
   #milestones: Milestones = { slot: 0, submitted: undefined, running: undefined };
   #wasReady = false;
+  #isPolling = false;
   #isClear = true;
   #clarified: () => void = () => {};
   readonly #clarity = new Promise<void>((resolve) => {
@@ -144,7 +164,8 @@ export class ManagedServer implements SupervisedServer {
 
   /** Resolves when it is ready, for all who ask; rejects as its start does. */
   async whenReady(): Promise<ServerAddress> {
-    if (this.#starting !== undefined && this.#status !== 'ready' && this.#status !== 'unhealthy') {
+    const isReady = this.#status === 'ready' || this.#status === 'unhealthy';
+    if (this.#starting !== undefined && (this.#isBeginning || !isReady)) {
       return this.#starting;
     }
     if (this.address === undefined) {
@@ -213,7 +234,7 @@ export class ManagedServer implements SupervisedServer {
 
   /** Whether its start was cut off when nothing was known yet of a job or unit: there may be one. */
   get isUnclear(): boolean {
-    return this.#status === 'starting' && this.#spawner?.hasServer === false && !this.#isClear;
+    return !this.#isClear && this.#spawner?.hasServer === false;
   }
 
   /**
@@ -224,12 +245,30 @@ export class ManagedServer implements SupervisedServer {
    */
   clarify(state?: SpawnerState): void {
     if (state !== undefined) {
-      this.#spawner?.loadState(state);
+      this.#take(state);
     }
     this.#clarified();
   }
 
-  /** Goes on with a start that was cut off. */
+  /**
+   * Takes a job or unit that carries its mark, since its own is not there: to be called before
+   * `recover()`.
+   *
+   * @throws StateError if it is none of this server
+   */
+  adopt(state: SpawnerState): void {
+    this.#take(state);
+    this.#status = 'starting';
+    this.#clarified();
+  }
+
+  #take(state: SpawnerState): void {
+    const spawner = this.#spawner;
+    // The list may come from another class of the same batch system.
+    spawner?.loadState({ ...state, spawner: spawner.getState().spawner });
+  }
+
+  /** Goes on with a start that was cut off, or begins it anew where nothing of it is there. */
   #goOn(): void {
     const spawner = this.#spawner;
     this.#begin(async (requested) => {
@@ -237,26 +276,43 @@ export class ManagedServer implements SupervisedServer {
         await unlessAborted(this.#halt.signal, () => this.#clarity);
         throwIfAborted(this.#halt.signal);
       }
-      if (spawner === undefined || !spawner.hasServer) {
-        throw new StartError('The hub ended before the start of the server had begun.', {
-          retryable: true,
-        });
-      }
-      // It may still wait for somebody else; when it runs it counts.
-      this.#turn = this.#home.turns.takeNow(this.user.name);
-      this.#turn.pause();
-      this.#milestones = { slot: requested, submitted: undefined, running: undefined };
       try {
-        return await spawner.resume();
-      } finally {
-        this.#turn.end();
+        return await this.#resume(spawner, requested);
+      } catch (error) {
+        const { policies, metrics } = this.#home;
+        if (spawner === undefined || policies.retries === 0 || !this.#mayRetry(spawner, error)) {
+          throw error;
+        }
+        metrics.retried();
+        return this.#attempts(spawner, 2);
       }
     });
   }
 
+  async #resume(spawner: Spawner | undefined, requested: number): Promise<ServerAddress> {
+    if (spawner === undefined || !spawner.hasServer) {
+      throw new StartError('The hub ended before the start of the server had begun.', {
+        retryable: true,
+      });
+    }
+    // It may still wait for somebody else; when it runs it counts.
+    const turn = this.#home.turns.takeNow(this.user.name);
+    this.#turn = turn;
+    turn.pause();
+    this.#milestones = { slot: requested, submitted: undefined, running: undefined };
+    try {
+      return await spawner.resume();
+    } finally {
+      turn.end();
+    }
+  }
+
   #begin(body: (requested: number) => Promise<ServerAddress>): void {
     const requested = performance.now();
-    this.#starting = this.#outcome(requested, body);
+    this.#isBeginning = true;
+    this.#starting = this.#outcome(requested, body).finally(() => {
+      this.#isBeginning = false;
+    });
     // Whoever wants to know awaits it.
     this.#starting.catch(() => {});
   }
@@ -272,11 +328,11 @@ export class ManagedServer implements SupervisedServer {
       this.lastActivity = new Date();
       this.#wasReady = true;
       this.#setStatus('ready');
-      await this.#saveOrWarn();
       failures.succeeded(this.key);
       failures.succeeded(this.spawnerName);
       metrics.started({ requested, ...this.#milestones, ready: performance.now() });
       tell('ready', this, address);
+      await this.#saveOrWarn();
       return address;
     } catch (error) {
       await this.#startFailed(error);
@@ -286,10 +342,10 @@ export class ManagedServer implements SupervisedServer {
     }
   }
 
-  async #attempts(spawner: Spawner): Promise<ServerAddress> {
+  async #attempts(spawner: Spawner, first = 1): Promise<ServerAddress> {
     const { turns, metrics, policies } = this.#home;
     const { signal } = this.#halt;
-    for (let attempt = 1; ; attempt += 1) {
+    for (let attempt = first; ; attempt += 1) {
       this.#setStatus('waiting');
       this.#turn = await turns.take(this.user.name, signal);
       try {
@@ -299,12 +355,12 @@ export class ManagedServer implements SupervisedServer {
         throwIfAborted(signal);
         return await spawner.start();
       } catch (error) {
-        const mayRetry = error instanceof SpawnerError && error.retryable && !spawner.hasServer;
-        if (signal.aborted || !mayRetry || attempt > policies.retries) {
+        if (!this.#mayRetry(spawner, error) || attempt > policies.retries) {
           throw error;
         }
         metrics.retried();
-        const pause = policies.retryDelay * 2 ** (attempt - 1) * (0.5 + 0.5 * Math.random());
+        const longest = Math.min(policies.retryDelay * 2 ** (attempt - 1), longestPause);
+        const pause = longest * (0.5 + 0.5 * Math.random());
         this.#tellProgress({
           progress: 0,
           message: `${error.message} It is tried again in ${Math.ceil(pause / 1000)} s.`,
@@ -319,6 +375,14 @@ export class ManagedServer implements SupervisedServer {
     }
   }
 
+  #mayRetry(spawner: Spawner, error: unknown): error is SpawnerError {
+    const isHalted = this.#halt.signal.aborted;
+    // Whoever has waited for long would wait once more, from the end of the queue.
+    const isQueued = error instanceof StartTimeoutError && error.step === 'queue';
+    const mayPass = error instanceof SpawnerError && error.retryable && !isQueued;
+    return mayPass && !isHalted && !spawner.hasServer;
+  }
+
   async #startFailed(error: unknown): Promise<void> {
     const { metrics, failures, policies, tell } = this.#home;
     const message = messageOf(error);
@@ -328,9 +392,14 @@ export class ManagedServer implements SupervisedServer {
     } else {
       metrics.failed(error);
       failures.failed(this.key, policies.failureLimit, message);
-      failures.failed(this.spawnerName, policies.spawnerFailureLimit, message);
+      // Nor is it the fault of the kind of spawner that one person fails again and again.
+      if (!(error instanceof OptionsError)) {
+        failures.failed(this.spawnerName, policies.spawnerFailureLimit, message, this.user.name);
+      }
     }
-    if (this.#isDetached && this.#spawner?.hasServer === true) {
+    const isLeft = this.#spawner?.hasServer === true || error instanceof AbortError;
+    if (this.#isDetached && isLeft) {
+      // For the next hub to go on with.
       return;
     }
     tell('failed', this, error);
@@ -381,17 +450,26 @@ export class ManagedServer implements SupervisedServer {
     this.#setStatus('stopping');
     this.#halt.abort(new AbortError('The server was stopped while it was being started.'));
     if (!wasStopping) {
-      await this.#saveOrWarn();
+      // A store that does not answer keeps nobody from stopping.
+      const saved = new AbortController();
+      await Promise.race([this.#saveOrWarn(), sleep(saveTime, saved.signal)]);
+      saved.abort();
     }
     try {
-      do {
+      for (let round = 1; ; round += 1) {
         if (this.#isDetached) {
           throw new AbortError('The hub ends; it goes on with the stop when it is back.');
         }
         await this.#spawner?.stop(how);
         await this.#starting?.catch(() => {});
         await this.#spawner?.settled();
-      } while (this.#spawner?.hasServer === true);
+        if (this.#spawner?.hasServer !== true) {
+          break;
+        }
+        if (round === 3) {
+          throw new StopError('The spawner has stopped its server, and says that there is one.');
+        }
+      }
     } catch (error) {
       if (!this.#isDetached) {
         this.#problem = messageOf(error);
@@ -416,8 +494,19 @@ export class ManagedServer implements SupervisedServer {
     this.#isLetGo = true;
   }
 
+  /** Where its start waits for its turn, it never has one. */
+  halt(): void {
+    if (this.#status === 'waiting') {
+      this.#halt.abort(new AbortError('The server was stopped while it was being started.'));
+    }
+  }
+
   /** Asks whether it lives. What has ended is told of, and removed. Does not throw. */
   async poll(): Promise<void> {
+    if (this.#isPolling) {
+      return;
+    }
+    this.#isPolling = true;
     try {
       await this.#spawner?.poll();
     } catch (cause) {
@@ -426,6 +515,8 @@ export class ManagedServer implements SupervisedServer {
         message: `The server could not be polled: ${messageOf(cause)}`,
         cause,
       });
+    } finally {
+      this.#isPolling = false;
     }
   }
 
@@ -477,7 +568,10 @@ export class ManagedServer implements SupervisedServer {
     spawner.on('moved', (address) => tell('moved', this, address));
     spawner.on('exited', (exit) => this.#exited(spawner, exit));
     spawner.on('warning', (warning) => {
-      const { cause } = warning;
+      const { cause, code } = warning;
+      if (code === 'status-known') {
+        this.#home.answered();
+      }
       this.#warn(
         cause instanceof StoreError
           ? { code: 'store-failed', message: cause.message, cause }

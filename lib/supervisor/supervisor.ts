@@ -8,15 +8,17 @@ import {
   messageOf,
   OptionsError,
   StartError,
+  StateError,
   StopError,
   StoreError,
 } from '../errors.ts';
 import type { ServerAddress } from '../events.ts';
 import type { SpawnerOptions, SupervisorPolicies } from '../generated/options.ts';
-import { checkOptions } from '../options.ts';
+import { checkOptions, sharedOptions } from '../options.ts';
 import type { ProgressEvent } from '../progress.ts';
 import { LocalRunner } from '../runners/local.ts';
 import type { CommandRunner } from '../runners/runner.ts';
+import { sleep } from '../sleep.ts';
 import type { Spawner, StopOptions } from '../spawner.ts';
 import type { Json } from '../state.ts';
 import type { Stray, SupervisorEvents } from './events.ts';
@@ -27,7 +29,7 @@ import { Metrics } from './metrics.ts';
 import type { ServerRecord, ServerRequest } from './record.ts';
 import { isKey, keyOf, readRecord } from './record.ts';
 import { Recovery } from './recovery.ts';
-import { forEach, pollAll, Rounds } from './rounds.ts';
+import { allAtOnce, forEach, Rounds } from './rounds.ts';
 import type { ServerHome } from './server.ts';
 import { ManagedServer } from './server.ts';
 import type { ServerStatus } from './status.ts';
@@ -85,6 +87,9 @@ export type SpawnerClass<O extends SpawnerOptions> = new (
   options?: Partial<O>,
 ) => Spawner;
 
+/** Makes a spawner of one kind, with options of one server. */
+type SpawnerFactory = (context: SpawnerContext, options: Readonly<Record<string, Json>>) => Spawner;
+
 /** What `restore()` has found. */
 export interface RestoreReport {
   /** How many servers are supervised now. */
@@ -103,6 +108,15 @@ const callsAtOnce = 50;
 
 /** How many servers are stopped at once when the hub ends. */
 const stopsAtOnce = 100;
+
+/** Stands for anybody where a spawner starts nothing. */
+const nobody = { user: 'user', serverName: '' };
+
+/** In ms: how long `restore()` and `close()` wait until strays are cancelled. */
+const strayTime = 15_000;
+
+/** How many records are brought back at once. */
+const loadsAtOnce = 50;
 
 /** How many failed starts can be looked at later. */
 const mostFailed = 1000;
@@ -127,15 +141,12 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   readonly #setup: SupervisorSetup;
   readonly #runner: CommandRunner;
   readonly #metrics = new Metrics();
-  readonly #kinds = new Map<
-    string,
-    (context: SpawnerContext, options: Readonly<Record<string, Json>>) => Spawner
-  >();
+  readonly #kinds = new Map<string, SpawnerFactory>();
   readonly #servers = new Map<string, ManagedServer>();
   /** Starts that have failed, for those who ask later. The oldest first. */
   readonly #failed = new Map<string, SupervisedServer>();
-  /** Keys of records that can't be brought back, and why. */
-  readonly #unusable = new Map<string, string>();
+  /** Records that can't be brought back, and why; those without `record` will never be. */
+  readonly #unusable = new Map<string, { readonly why: string; readonly record?: ServerRecord }>();
   readonly #home: ServerHome;
   readonly #recovery: Recovery;
   #isReading = false;
@@ -144,6 +155,9 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   #strays: Stray[] = [];
   /** Whether there may be strays, and nobody is looking for them. */
   #looksForStrays = true;
+  #looking: Promise<void> | undefined;
+  /** How many servers are being stopped because nobody used them, or because of their age. */
+  #culling = 0;
   #restored: Promise<RestoreReport> | undefined;
   #closing: Promise<void> | undefined;
   readonly #polling: Rounds;
@@ -166,6 +180,12 @@ export class Supervisor extends Announcer<SupervisorEvents> {
       this.#hasLost ||= this.#isReading;
       this.announce('warning', { code: 'store-failed', message: messageOf(cause), cause });
     });
+    this.on('warning', ({ cause }) => {
+      // Another hub has the servers now.
+      if (cause instanceof StoreError && cause.isLost) {
+        this.close().catch(() => {});
+      }
+    });
     this.#home = {
       policies: this.policies,
       store,
@@ -174,21 +194,30 @@ export class Supervisor extends Announcer<SupervisorEvents> {
       metrics: this.#metrics,
       create: (request) => this.#create(request),
       tell: (event, ...details) => this.announce(event, ...details),
+      // The others need not wait for their round: the answer is about them as well.
+      answered: () => this.#polling.hurry(),
       removed: (server) => this.#removed(server),
     };
     this.#recovery = new Recovery({
       strays: this.policies.strays,
       servers: this.#servers,
+      spawnerNames: { [Symbol.iterator]: () => this.#kinds.keys() },
       doubt: (key) =>
         this.#unusable.has(key) || this.#hasLost
           ? 'it may belong to a server of which the store has lost the record'
           : undefined,
-      probes: () => this.#probes(),
-      create: (spawnerName, { user, serverName }) =>
-        this.#create({
+      create: (kind, { user, serverName } = nobody) =>
+        this.#probe({
           // Another server of the same person may tell the account.
           user: this.list({ user })[0]?.user ?? { name: user },
-          ...{ serverName, spawnerName, options: {} },
+          serverName,
+          ...kind,
+        }),
+      warn: (spawnerName, cause) =>
+        this.announce('warning', {
+          code: 'command-failed',
+          message: `It could not be looked for jobs and units of ${spawnerName} that no server has: ${messageOf(cause)}`,
+          cause,
         }),
       tellStray: (stray) => {
         this.#strays.push(stray);
@@ -216,9 +245,15 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     if (name === '' || this.#kinds.has(name)) {
       throw new OptionsError('name', 'one under which no kind of spawner is registered yet');
     }
-    const create = (context: SpawnerContext, own: Readonly<Record<string, Json>>) =>
-      new spawner(context, Object.assign({}, options, own, { pollInterval: 0 }));
-    create(this.#context({ user: { name: 'user' }, serverName: '' }, probeToken()), {});
+    const common = sharedOptions(Object.assign({}, options, { pollInterval: 0 }));
+    const create: SpawnerFactory = (context, own) =>
+      new spawner(
+        context,
+        Object.keys(own).length === 0
+          ? common
+          : Object.assign({}, options, own, { pollInterval: 0 }),
+      );
+    create(this.#probeContext({ user: { name: nobody.user }, serverName: '' }), {});
     this.#kinds.set(name, create);
     return this;
   }
@@ -262,6 +297,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     const key = keyOf(full.user.name, full.serverName);
     for (;;) {
       await this.restore();
+      await this.#loadAgain(key);
       this.#refuseClosed();
       const existing = this.#servers.get(key);
       if (existing === undefined) {
@@ -284,8 +320,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     }
     this.#refuse(key, full);
     // Options that are wrong are no failure of the server, nor of its kind of spawner.
-    const { user, serverName, spawnerName, options } = full;
-    this.#kinds.get(spawnerName)?.(this.#context({ user, serverName }, probeToken()), options);
+    this.#probe(full);
     const server = new ManagedServer(this.#home, full);
     this.#servers.set(key, server);
     server.start();
@@ -299,14 +334,22 @@ export class Supervisor extends Announcer<SupervisorEvents> {
    */
   async stop(user: string, serverName = '', how: StopOptions = {}): Promise<void> {
     await this.restore();
-    await this.#servers.get(keyOf(user, serverName))?.stop(how);
+    const key = keyOf(user, serverName);
+    await this.#loadAgain(key);
+    const why = this.#whyUnusable(key);
+    if (why !== undefined) {
+      throw new StopError(why);
+    }
+    await this.#servers.get(key)?.stop(how);
   }
 
   /** Says that a server was used just now, or at another time. */
   touch(user: string, serverName = '', at: Date = new Date()): void {
     const server = this.#servers.get(keyOf(user, serverName));
-    if (server !== undefined && at > server.lastActivity) {
-      server.lastActivity = at;
+    const now = new Date();
+    const then = at < now ? at : now;
+    if (server !== undefined && then > server.lastActivity) {
+      server.lastActivity = then;
     }
   }
 
@@ -377,11 +420,16 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   async #close(servers: 'keep' | 'stop'): Promise<void> {
     this.#polling.stop();
     this.#healthChecks?.stop();
+    this.#recovery.stop();
     await this.#restored?.catch(() => {});
+    await atMost(strayTime, this.#looking);
     const all = [...this.#servers.values()];
     if (servers === 'keep') {
       await Promise.all(all.map((server) => server.detach()));
       return;
+    }
+    for (const server of all) {
+      server.halt();
     }
     const failures: string[] = [];
     await forEach(all, stopsAtOnce, (server) =>
@@ -401,10 +449,12 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     this.#refuseClosed();
     const records = await this.#records();
     this.#strays = [];
-    await Promise.all(records.map((record) => this.#load(record)));
+    await forEach(records, loadsAtOnce, (record) => this.#load(record));
     const loaded = [...this.#servers.values()];
-    await Promise.all(loaded.map((server) => server.recover()));
-    await this.#lookForStrays();
+    const { adopted, done } = this.#lookForStrays(true);
+    await adopted;
+    await allAtOnce(loaded, (server) => server.recover());
+    await atMost(strayTime, done);
     this.#polling.start();
     this.#healthChecks?.start();
     return {
@@ -446,15 +496,39 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     try {
       await server.load(record);
       this.#servers.set(server.key, server);
+      this.#unusable.delete(server.key);
     } catch (error) {
-      this.#setAside(server.key, error);
+      // What a hub's own function throws may pass.
+      const mayPass = !(error instanceof OptionsError || error instanceof StateError);
+      this.#setAside(server.key, error, mayPass ? record : undefined);
     }
   }
 
+  /** Brings back what could not be brought back at first. */
+  async #loadAgain(key: string): Promise<void> {
+    const { record } = this.#unusable.get(key) ?? {};
+    if (record !== undefined) {
+      await this.#load(record);
+      await this.#servers.get(key)?.recover();
+    }
+  }
+
+  #whyUnusable(key: string): string | undefined {
+    const { why } = this.#unusable.get(key) ?? {};
+    return (
+      why &&
+      `The store has this server already, and it can't be used: ${why.replace(/\.$/, '')}. Mend or remove ${JSON.stringify(key)}, look for its job, and restart the hub.`
+    );
+  }
+
   /** Nothing is done about the server of a record that can't be understood, and the record stays. */
-  #setAside(key: string, cause: unknown): void {
+  #setAside(key: string, cause: unknown, record?: ServerRecord): void {
     const why = messageOf(cause);
-    this.#unusable.set(key, why);
+    const isNews = this.#unusable.get(key)?.why !== why;
+    this.#unusable.set(key, { why, ...(record && { record }) });
+    if (!isNews) {
+      return;
+    }
     this.announce('warning', {
       code: 'record-unusable',
       message: `What the store has under ${JSON.stringify(key)} can't be used, so that nothing is done about that server: ${why}`,
@@ -493,11 +567,9 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   #refuse(key: string, { user, spawnerName }: ServerRequest): void {
     const { userLimit = Number.POSITIVE_INFINITY, serverLimit = Number.POSITIVE_INFINITY } =
       this.policies;
-    const why = this.#unusable.get(key);
+    const why = this.#whyUnusable(key);
     if (why !== undefined) {
-      throw new StartError(
-        `The store has this server already, and it can't be used: ${why}. Mend or remove ${JSON.stringify(key)}, look for its job, and restart the hub.`,
-      );
+      throw new StartError(why);
     }
     if (this.#servers.size >= serverLimit) {
       throw new StartError(`There are as many servers as may be (${serverLimit}).`, {
@@ -519,14 +591,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   }
 
   async #create({ user, serverName, spawnerName, options }: ServerRequest): Promise<Spawner> {
-    const create = this.#kinds.get(spawnerName);
-    if (create === undefined) {
-      throw new OptionsError(
-        'spawner',
-        'registered',
-        `No kind of spawner is registered under the name ${JSON.stringify(spawnerName)}.`,
-      );
-    }
+    const create = this.#kindOf(spawnerName);
     const apiToken = await this.#setup.apiToken?.({ user, serverName });
     return create(this.#context({ user, serverName }, apiToken), options);
   }
@@ -541,9 +606,27 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     };
   }
 
-  async #probes(): Promise<ReadonlyMap<string, Spawner>> {
-    const context = this.#context({ user: { name: 'user' }, serverName: '' }, probeToken());
-    return new Map([...this.#kinds].map(([name, create]) => [name, create(context, {})]));
+  /** A spawner that starts nothing. */
+  #probe({ user, serverName, spawnerName, options }: ServerRequest): Spawner {
+    return this.#kindOf(spawnerName)(this.#probeContext({ user, serverName }), options);
+  }
+
+  #probeContext(server: ServerName): SpawnerContext {
+    const token = this.#setup.apiToken && randomBytes(16).toString('hex');
+    return this.#context(server, token);
+  }
+
+  /** @throws OptionsError */
+  #kindOf(spawnerName: string): SpawnerFactory {
+    const create = this.#kinds.get(spawnerName);
+    if (create === undefined) {
+      throw new OptionsError(
+        'spawner',
+        'registered',
+        `No kind of spawner is registered under the name ${JSON.stringify(spawnerName)}.`,
+      );
+    }
+    return create;
   }
 
   #removed(server: ManagedServer): void {
@@ -563,14 +646,24 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     const servers = [...this.#servers.values()];
     this.#cull(servers);
     // What may take long is not waited for: others are to be polled in time.
-    void this.#lookForStrays();
+    if (this.#looksForStrays) {
+      this.#lookForStrays();
+    }
+    for (const [key, { record }] of this.#unusable) {
+      if (record !== undefined) {
+        void this.#loadAgain(key);
+      }
+    }
     for (const server of servers) {
       void server.saveAgain();
       if (server.isStopDue) {
         void server.stopAgain();
       }
     }
-    await pollAll(servers.filter(({ status }) => status === 'ready' || status === 'unhealthy'));
+    await allAtOnce(
+      servers.filter(({ status }) => status === 'ready' || status === 'unhealthy'),
+      (server) => server.poll(),
+    );
   }
 
   #checkHealth(): Promise<void> {
@@ -586,39 +679,45 @@ export class Supervisor extends Announcer<SupervisorEvents> {
       if (server.status !== 'ready' && server.status !== 'unhealthy') {
         continue;
       }
+      if (this.#culling >= stopsAtOnce) {
+        return;
+      }
       const isOld = maxAge > 0 && now - server.requestedAt.getTime() > maxAge;
       const isIdle = idleTimeout > 0 && now - server.lastActivity.getTime() > idleTimeout;
       if (isOld || isIdle) {
         const why = isOld ? 'age' : 'idle';
         this.#metrics.culled(why);
         this.announce('culled', server, why);
-        void server.stopAgain();
+        this.#culling += 1;
+        void server.stopAgain().finally(() => {
+          this.#culling -= 1;
+        });
       }
     }
   }
 
-  async #lookForStrays(): Promise<void> {
-    if (!this.#looksForStrays) {
-      return;
-    }
+  /** Resolves `adopted` when servers have what is theirs, and `done` when strays have ended. */
+  #lookForStrays(isFirst = false): {
+    readonly adopted: Promise<unknown>;
+    readonly done: Promise<void>;
+  } {
     this.#looksForStrays = false;
-    try {
-      const isDone = await this.#recovery.look();
-      this.#looksForStrays ||= !isDone;
-    } catch (cause) {
-      this.#looksForStrays = true;
-      this.announce('warning', {
-        code: 'command-failed',
-        message: `It could not be looked for jobs and units that no server has: ${messageOf(cause)}`,
-        cause,
-      });
-    }
+    const adopted = this.#recovery.look(isFirst);
+    const finish = async () => {
+      const { isDone } = await adopted;
+      const isAllDone = await isDone;
+      this.#looksForStrays ||= !isAllDone;
+    };
+    this.#looking = finish();
+    return { adopted, done: this.#looking };
   }
 }
 
-/** Some kinds of spawners want a token, which these never use. */
-function probeToken(): string {
-  return randomBytes(16).toString('hex');
+/** Waits for something, but no longer than so many ms. */
+async function atMost(ms: number, task: Promise<unknown> | undefined): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([task, sleep(ms, over.signal)]);
+  over.abort();
 }
 
 async function* nothing(): AsyncGenerator<ProgressEvent, void, undefined> {}

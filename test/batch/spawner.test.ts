@@ -742,6 +742,8 @@ describe('BatchSpawner', () => {
       });
       await table.clock.tickAsync(90_000);
       expect(done).to.equal(false);
+      // It is not told the same again and again by everybody.
+      expect(count('scancel')).to.be.within(2, 4);
       table.slurm.up();
       await table.clock.tickAsync(20_000);
       await stopped;

@@ -4,11 +4,9 @@ import type { SupervisedServer } from '../../lib/supervisor/supervised-server.ts
 import type { StartRequest, SupervisorOptions } from '../../lib/supervisor/supervisor.ts';
 import { Supervisor } from '../../lib/supervisor/supervisor.ts';
 import { spawnersOf, TestCluster } from './test-cluster.ts';
-import { TestStore } from './test-store.ts';
+import { forever, TestStore } from './test-store.ts';
 
 export const apiUrl = 'http://127.0.0.1:8081/hub/api';
-
-const forever = () => new Promise<never>(() => {});
 
 /** A supervisor on a cluster and a store, with what it has told. */
 export class TestHub {
@@ -38,6 +36,7 @@ export class TestHub {
   kill(): void {
     this.cluster.before = forever;
     this.store.before = forever;
+    this.store.isLost = true;
   }
 
   /** Another hub where this one was. */

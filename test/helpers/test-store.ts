@@ -3,10 +3,14 @@ import type { ServerStore } from '../../lib/supervisor/store.ts';
 
 export type StoreCall = 'set' | 'delete' | 'list';
 
+export const forever = () => new Promise<never>(() => {});
+
 /** A store in memory that can be slow, or fail. */
 export class TestStore implements ServerStore {
   /** Called before each call, which waits for it, and fails as it does; `false` of a set is its answer. */
   before: (call: StoreCall, value?: unknown) => unknown = () => {};
+  /** Whether nothing arrives any more, nor an answer. */
+  isLost = false;
   readonly #content: MemoryStore;
 
   /** @param earlier the same store, as an earlier hub sees it */
@@ -17,12 +21,13 @@ export class TestStore implements ServerStore {
   async set(key: string, value: unknown): Promise<unknown> {
     // What is set is what it was when it was set.
     const copy: unknown = structuredClone(value);
-    return (await this.before('set', copy)) === false ? false : this.#content.set(key, copy);
+    const answer = await this.before('set', copy);
+    return answer === false ? false : this.isLost ? forever() : this.#content.set(key, copy);
   }
 
   async delete(key: string): Promise<unknown> {
     await this.before('delete');
-    return this.#content.delete(key);
+    return this.isLost ? forever() : this.#content.delete(key);
   }
 
   async *iterator(): AsyncGenerator<[key: string, value: unknown], void> {

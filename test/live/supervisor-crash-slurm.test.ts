@@ -31,6 +31,8 @@ describe('Supervisor: a hub on Slurm that is killed', () => {
       },
     },
     live,
+    // Two looks for a job, 5 s apart.
+    clearsUpWithin: 6500,
     remains: live,
   }));
 });

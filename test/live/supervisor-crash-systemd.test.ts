@@ -24,6 +24,7 @@ describe('Supervisor: a hub on systemd that is killed', () => {
       },
     },
     live,
+    clearsUpWithin: 1500,
     remains,
   }));
 });

@@ -1,7 +1,13 @@
+import { join } from 'node:path';
 import { GridEngineSpawner } from '../../lib/batch/grid-engine.ts';
 import { SudoRunner } from '../../lib/runners/sudo.ts';
-import { cancelAll, jobs, qmaster, startGridEngine, stopGridEngine } from '../engines/grid-engine.ts';
-import { join } from 'node:path';
+import {
+  cancelAll,
+  jobs,
+  qmaster,
+  startGridEngine,
+  stopGridEngine,
+} from '../engines/grid-engine.ts';
 import { command } from './helpers/slurm.ts';
 import { supervisorOutageSuite } from './helpers/supervisor-outage.ts';
 
@@ -17,8 +23,8 @@ describe('Supervisor: outages of the qmaster of a real Grid Engine', () => {
     lister: 'qstat',
     outages: [
       ['is stopped', qmaster.stop, qmaster.start],
-      ['hangs', qmaster.hang, qmaster.resume],
       ['is killed', qmaster.crash, qmaster.start],
+      ['hangs', qmaster.hang, qmaster.resume],
     ],
     settling: 0,
     register(supervisor, { options, scratch }) {

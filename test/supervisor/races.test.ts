@@ -5,7 +5,7 @@ import type { ClusterCall } from '../helpers/test-cluster.ts';
 import { fakeClock, TestHub } from '../helpers/test-hub.ts';
 
 /** How many turns of the microtask queue are tried: more than a start without I/O has. */
-const most = 120;
+const most = 100;
 
 async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn += 1) await null;
@@ -104,10 +104,9 @@ describe('At every moment of a start', () => {
           await expectNothing(hub, when);
           const stopped = hub.told.indexOf('status ada/ stopping');
           const after = stopped === -1 ? [] : hub.told.slice(stopped + 1);
-          expect(
-            after.filter((event) => event.startsWith('status')),
-            when,
-          ).to.deep.equal([]);
+          for (const status of ['waiting', 'starting', 'ready']) {
+            expect(after, when).to.not.include(`status ada/ ${status}`);
+          }
           expect(hub.told.at(-1), when).to.equal('removed ada/');
         }
       });

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { Keyv } from 'keyv';
 import type sinon from 'sinon';
-import { AbortError, OptionsError, StartError, StoreError } from '../../lib/errors.ts';
+import { AbortError, OptionsError, StartError, StopError, StoreError } from '../../lib/errors.ts';
 import { Supervisor } from '../../lib/supervisor/supervisor.ts';
 import { rejected, thrown } from '../helpers/errors.ts';
 import { spawnersOf, TestCluster } from '../helpers/test-cluster.ts';
@@ -284,10 +284,13 @@ describe('What a supervisor keeps in its store', () => {
         expect(error.message).to.match(
           /^The store has this server already, and it can't be used: /,
         );
+        expect(error.message).to.not.include('..');
         expect(error.retryable).to.equal(false);
         await hub.start('bob');
         await hub.supervisor.stop('bob');
-        await hub.supervisor.stop('ada');
+        expect((await rejected(StopError, hub.supervisor.stop('ada'))).message).to.equal(
+          error.message,
+        );
         expect(await hub.store.content()).to.deep.equal(before);
       });
     }

@@ -240,8 +240,35 @@ describe('A supervisor that is restored', () => {
       expect(hub.servers).to.deep.equal([]);
     });
 
-    it('gives it up where nothing of it was made', async () => {
+    it('begins it anew where nothing of it was made', async () => {
       const hub = (await killedAt('set')).next();
+      await hub.supervisor.restore();
+      const joined = hub.start('ada');
+      await settle();
+      expect(hub.servers).to.deep.equal(['ada/ ready']);
+      expect(await joined).to.include({ host: 'node1' });
+      expect(hub.cluster.launched).to.equal(1);
+    });
+
+    it('begins it anew where it had to wait for its turn when the hub was closed', async () => {
+      const first = new TestHub({ startLimit: 1 });
+      first.cluster.before = (call) => (call === 'submit' ? new Promise(() => {}) : undefined);
+      first.start('ada').catch(() => {});
+      await settle();
+      const aborted = rejected(AbortError, first.start('bob'));
+      await settle();
+      void first.supervisor.close();
+      await aborted;
+      await settle();
+      const hub = first.next();
+      await hub.supervisor.restore();
+      await settle();
+      expect(hub.servers).to.include('bob/ ready');
+      expect(first.told).to.not.include('failed bob/').and.not.include('removed bob/');
+    });
+
+    it('gives it up where nothing of it was made, and nothing is to be tried again', async () => {
+      const hub = (await killedAt('set')).next({ retries: 0 });
       const failures: unknown[] = [];
       hub.supervisor.on('failed', (_, error) => failures.push(error));
       await hub.supervisor.restore();
@@ -256,7 +283,7 @@ describe('A supervisor that is restored', () => {
     });
 
     it('keeps it while nobody can say whether something was made', async () => {
-      const hub = (await killedAt('set')).next();
+      const hub = (await killedAt('set')).next({ retries: 0 });
       hub.cluster.isUp = false;
       expect(await hub.supervisor.restore()).to.include({ servers: 1 });
       const joined = rejected(StartError, hub.start('ada'));
@@ -288,16 +315,9 @@ describe('A supervisor that is restored', () => {
       }
       const { strays } = await hub.supervisor.restore();
       await settle();
-      expect(strays).to.deep.equal([
-        {
-          user: 'ada',
-          serverName: '',
-          id: 'job-1',
-          spawnerName: 'cluster',
-          fate: 'adopted',
-          reason: 'the hub ended while the server was started',
-        },
-      ]);
+      expect(strays).to.have.length(1);
+      const stray = { user: 'ada', serverName: '', id: 'job-1', spawnerName: 'cluster' };
+      expect(strays[0]).to.include({ ...stray, fate: 'adopted' });
       expect(hub.servers).to.deep.equal(['ada/ ready']);
       expect(hub.cluster.alive).to.have.length(1);
     });

@@ -62,6 +62,25 @@ describe('A supervisor that starts a server', () => {
     expect(hub.cluster.launched).to.equal(1);
   });
 
+  it('gives nobody the address before the store has that it is ready', async () => {
+    const hub = new TestHub();
+    const gate = new Gate();
+    hub.store.before = (_, value) =>
+      JSON.stringify(value)?.includes('"phase":"ready"') === true ? gate.opened : undefined;
+    let had = 0;
+    const have = () => {
+      had += 1;
+    };
+    const first = hub.start('ada').then(have);
+    await settle();
+    expect(hub.servers).to.deep.equal(['ada/ ready']);
+    const second = hub.start('ada').then(have);
+    await settle();
+    expect(had).to.equal(0);
+    gate.open();
+    await Promise.all([first, second]);
+  });
+
   it('tells servers of one person apart, and those of several', async () => {
     const hub = new TestHub();
     await Promise.all([

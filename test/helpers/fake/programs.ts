@@ -67,7 +67,8 @@ function real(program: string): Program {
       env,
       encoding: 'utf8',
     });
-    if (error) throw error;
+    // One that fails may have ended before it has read its input.
+    if (error && status === null) throw error;
     if (status !== 0) throw new Exit(status ?? 1, stderr.trimEnd(), stdout);
     return stdout;
   };

@@ -244,3 +244,5 @@ for await (const line of { [Symbol.asyncIterator]: () => lines }) {
     void answer(request);
   }
 }
+// Nobody is there any more who would kill it.
+process.exit();

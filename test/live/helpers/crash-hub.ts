@@ -78,6 +78,9 @@ export type HubLine =
  */
 export type HubRequest = 'work' | 'rest' | 'fill' | 'empty';
 
+/** In ms: how long a hub may take for anything. */
+const patience = 60_000;
+
 const repository = fileURLToPath(new URL('../../..', import.meta.url));
 const main = fileURLToPath(new URL('crash-hub-main.ts', import.meta.url));
 
@@ -157,14 +160,25 @@ export class CrashHub {
     this.#child.stdin.write(`${request}\n`);
   }
 
-  /** The servers that it has when it says that; undefined where it dies before. */
+  /** The servers that it has when it says that; undefined where it dies before, or is mute for long. */
   async when(said: 'restored' | 'done'): Promise<readonly Seen[] | undefined> {
     const line = new Promise<readonly Seen[]>((resolve) => {
       this.#answered = (one) => {
         if (one.said === said) resolve(one.servers);
       };
     });
-    return Promise.race([line, this.gone.then(() => undefined)]);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => {
+        this.stderr += `It has not said '${said}' within ${patience / 1000} s.`;
+        resolve(undefined);
+      }, patience);
+    });
+    try {
+      return await Promise.race([line, late, this.gone.then(() => undefined)]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Kills it; resolves when it is dead. */

@@ -20,7 +20,7 @@ const seed = Number(process.env['CRASH_SEED'] ?? randomInt(2 ** 31));
 /** In ms: how often it is looked whether a server is there twice. */
 const watchInterval = 300;
 
-/** Each how manyth hub lives so long that it can clear up what the others have left. */
+/** Each how manyth hub lives long enough to clear up what others have left. */
 const longLife = 15;
 
 /** How many lines of the hubs an error shows. */
@@ -31,6 +31,8 @@ export interface CrashCluster {
   readonly kind: CrashKind;
   /** The marks, or what begins with them, of all jobs or units that live. */
   readonly live: () => Promise<readonly string[]>;
+  /** In ms: how long a hub has to live to clear up what was cut off. */
+  readonly clearsUpWithin: number;
   /** What is left of servers when none is there any more. */
   readonly remains: () => Promise<readonly string[]>;
 }
@@ -58,7 +60,10 @@ class Ordeal {
   /** By key: the servers that users have, and for which no stop was asked. */
   readonly #had = new Map<string, Had>();
   readonly #problems: string[] = [];
-  readonly #counts = new Map<string, number>();
+  readonly #counts = new Map([
+    ['strays adopted', 0],
+    ['strays cancelled', 0],
+  ]);
   readonly #tags = new Set<string>();
   readonly #said: string[] = [];
   #life = 0;
@@ -86,6 +91,7 @@ class Ordeal {
         await Promise.race([hub.gone, sleep(death.delay)]);
       }
       await hub.kill();
+      this.#count('kills in all');
       this.#count(
         died() && death.kind === 'fault'
           ? `killed ${death.fault.at} ${death.fault.command}`
@@ -136,7 +142,7 @@ class Ordeal {
   #nextDeath(): Death {
     const chance = this.#chance;
     if (this.#life % longLife === 0) {
-      return { kind: 'late', delay: 6500 };
+      return { kind: 'late', delay: this.#cluster.clearsUpWithin };
     }
     if (chance.is(0.5)) {
       const command = chance.pick(['submit', 'submit', 'cancel', 'any'] as const);
@@ -144,7 +150,7 @@ class Ordeal {
       const at = command === 'submit' && chance.is(0.3) ? 'late' : chance.pick(moments);
       const delay = at === 'late' ? 100 + chance.below(1500) : chance.below(30);
       const count = 1 + chance.whole(command === 'any' ? 20 : 2);
-      return { kind: 'fault', fault: { at, command, count, delay }, delay: 3000 };
+      return { kind: 'fault', fault: { at, command, count, delay }, delay: 2000 };
     }
     if (chance.is(0.3)) {
       return { kind: 'early', delay: chance.below(900) };
@@ -173,16 +179,10 @@ class Ordeal {
 
   /** Waits until a hub is there, and looks whether it has what it should; false where it dies before. */
   async #restored(hub: CrashHub): Promise<boolean> {
-    const began = performance.now();
     const servers = await hub.when('restored');
     if (servers === undefined) {
       return false;
     }
-    console.log(
-      'DBG restored',
-      Math.round(performance.now() - began),
-      servers.map((one) => one.status).join(' '),
-    );
     for (const { status } of servers) {
       this.#count(
         status === 'ready' ? 'ready servers taken over' : `servers ${status} gone on with`,

@@ -1,0 +1,40 @@
+import { expect } from 'chai';
+import sinon from 'sinon';
+import { hubOf } from '../../bench/hub.ts';
+import { SlurmSpawner, Supervisor } from '../../lib/index.ts';
+
+const count = 10_000;
+
+describe('A Supervisor of 10,000 servers', () => {
+  let clock: sinon.SinonFakeTimers;
+
+  beforeEach(() => {
+    clock = sinon.useFakeTimers({
+      now: new Date('2026-03-02T09:00:00Z'),
+      toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'],
+    });
+  });
+  afterEach(() => clock.restore());
+
+  it('brings them back by one list and one look for marks, and asks about all by one command', async function () {
+    this.timeout(60_000);
+    const setup = await hubOf(count);
+    const { runner } = setup;
+    const supervisor = new Supervisor({ ...setup, pollInterval: 30_000, healthInterval: 0 });
+    // A short script, since all of them are rendered once.
+    supervisor.register('slurm', SlurmSpawner, { script: '#!/bin/sh\n{{exports}}\n{{cmd}}\n' });
+    const strays: unknown[] = [];
+    supervisor.on('stray', (stray) => strays.push(stray));
+
+    const report = await supervisor.restore();
+    expect(report).to.deep.equal({ servers: count, ended: 0, strays: [] });
+    const formats = runner.calls.map(({ argv }) => (argv.join().includes('%k') ? 'marks' : 'list'));
+    expect(formats).to.have.members(['marks', 'list']);
+
+    await clock.tickAsync(33_000);
+    expect(runner.calls.length).to.equal(3);
+    expect(supervisor.metrics().servers.ready).to.equal(count);
+    expect(strays).to.deep.equal([]);
+    await supervisor.close();
+  });
+});
