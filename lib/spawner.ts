@@ -195,8 +195,9 @@ export abstract class Spawner<
   /**
    * Lists what runs of this hub, whoever's it is: the jobs or units that live and carry its mark.
    * Undefined where there is no usable answer; empty too where this kind of spawner has no such
-   * list, and without `context.hub`. Spawners that ask the same share one command, and get the same
-   * object.
+   * list, and without `context.hub`. Lists with marks and owners have systemd, Slurm, HTCondor and LSF;
+   * with those of Grid Engine, PBS, Torque, Moab, Flux and OAR a lost job can't be told from those of
+   * other hubs. Spawners that ask the same share one command, and get the same object.
    */
   survey(): Promise<readonly MarkedServer[] | undefined> {
     return Promise.resolve([]);
@@ -240,7 +241,10 @@ export abstract class Spawner<
     return this.#mayHaveServer();
   }
 
-  /** The mark of the job or unit of the server, where it has one; see `survey()`. */
+  /**
+   * The mark of the job or unit of the server, where it has one; see `survey()`. A spawner that passes
+   * its work on to another one passes this on too, and all else that says what there is.
+   */
   get tag(): string | undefined {
     return undefined;
   }

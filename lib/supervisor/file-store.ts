@@ -63,6 +63,8 @@ export class FileStore extends EventEmitter<FileStoreEvents> implements ServerSt
   readonly #lock: DirectoryLock;
   readonly #closing = new AbortController();
   readonly #limiter = new Limiter();
+  /** Files that were set aside, and of which it was told. */
+  readonly #aside = new Set<string>();
   /** By file: when all that was asked of it is done. */
   readonly #queues = new Map<string, Promise<void>>();
   #opened: Promise<void> | undefined;
@@ -106,11 +108,15 @@ export class FileStore extends EventEmitter<FileStoreEvents> implements ServerSt
         return readdir(this.#directory);
       },
     );
-    // Again and again, so that nobody takes the store for whole who was not there the first time.
-    for (const damaged of files.filter((name) => /\.damaged-\d+$/.test(name))) {
+    // Once by each store, so that nobody takes it for whole who was not there the first time.
+    const damaged = files
+      .filter((name) => /\.damaged-\d+$/.test(name))
+      .map((name) => join(this.#directory, name));
+    for (const path of damaged.filter((path) => !this.#aside.has(path))) {
+      this.#aside.add(path);
       this.#report(
         new StoreError(
-          `${join(this.#directory, damaged)} was set aside: the record of a server is lost. Mend it and take .damaged-N off its name, or remove it.`,
+          `${path} was set aside: the record of a server is lost. Mend it and take .damaged-N off its name, or remove it.`,
         ),
       );
     }
@@ -244,6 +250,7 @@ export class FileStore extends EventEmitter<FileStoreEvents> implements ServerSt
     try {
       await this.#lock.check();
       const aside = await freeName(path);
+      this.#aside.add(aside);
       await rename(path, aside);
       await syncDirectory(this.#directory);
       this.#report(

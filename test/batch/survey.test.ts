@@ -44,7 +44,7 @@ describe('A survey of the jobs of a hub', () => {
     const { tag, jobName } = spawner.getState();
     expect(found?.state).to.deep.equal({
       ...{ version: 1, spawner: 'slurm', tag, jobName, jobId: '1001', owner: 'alice' },
-      submittedAt: found?.state['submittedAt'],
+      ...{ submittedAt: found?.state['submittedAt'], found: true },
     });
     const next = create();
     next.loadState(found?.state);

@@ -33,6 +33,14 @@ describe('Failures', () => {
     expect(failures.pauseOf('a')).to.include('the last 3 starts').and.include('third');
   });
 
+  it('count once of each, where it is said whose they are', () => {
+    const failures = new Failures(60_000);
+    for (const who of ['ada', 'ada', 'ada']) failures.failed('a', 2, 'no', who);
+    expect(failures.pauseOf('a')).to.equal(undefined);
+    failures.failed('a', 2, 'no', 'bob');
+    expect(failures.pauseOf('a')).to.include('the last 2');
+  });
+
   it('are forgotten after a success', () => {
     const failures = new Failures(60_000);
     failures.failed('a', 1, 'no');

@@ -210,6 +210,13 @@ describe('The limits of a supervisor', () => {
       expect(await hub.start('carol', { spawner: 'other' })).to.include({ host: 'node1' });
     });
 
+    it('of one person alone make no pause for a kind of spawner', async () => {
+      const { hub, fail, succeed } = failing({ spawnerFailureLimit: 2, failureLimit: 10 });
+      for (let index = 0; index < 3; index += 1) await fail('ada');
+      await succeed('bob');
+      expect(hub.cluster.launched).to.equal(4);
+    });
+
     it('count no start that was stopped', async () => {
       const hub = new TestHub({ failureLimit: 1, spawnerFailureLimit: 1 });
       hub.cluster.queues = true;
