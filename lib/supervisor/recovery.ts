@@ -153,11 +153,7 @@ export class Recovery {
       } else {
         server.clarify(state);
       }
-      this.#tell(
-        found,
-        'adopted',
-        'the hub ended while the server was started',
-      );
+      this.#tell(found, 'adopted', 'the hub ended while the server was started');
     } catch (error) {
       this.#tell(found, 'reported', messageOf(error));
     }

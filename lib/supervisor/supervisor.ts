@@ -331,8 +331,10 @@ export class Supervisor extends Announcer<SupervisorEvents> {
    * Stops a server, and resolves when it has ended; at once where there is none. It also ends a start.
    *
    * @throws StopError if the end could not be confirmed; it is tried again and again all the same
+   * @throws AbortError where the supervisor is closed
    */
   async stop(user: string, serverName = '', how: StopOptions = {}): Promise<void> {
+    this.#refuseClosed();
     await this.restore();
     const key = keyOf(user, serverName);
     await this.#loadAgain(key);
@@ -571,12 +573,13 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     if (why !== undefined) {
       throw new StartError(why);
     }
-    if (this.#servers.size >= serverLimit) {
+    const counting = [...this.#servers.values()].filter(({ status }) => status !== 'stopping');
+    if (counting.length >= serverLimit) {
       throw new StartError(`There are as many servers as may be (${serverLimit}).`, {
         retryable: true,
       });
     }
-    if (this.list({ user: user.name }).length >= userLimit) {
+    if (counting.filter((server) => server.user.name === user.name).length >= userLimit) {
       throw new StartError(
         `${user.name} has as many servers as may be (${userLimit}). Stop one of them first.`,
         { retryable: true },

@@ -751,6 +751,23 @@ describe('BatchSpawner', () => {
       expect(aliveJobs()).to.deep.equal([]);
     });
 
+    it('is given up when the hub lets go of the server, and can be repeated', async () => {
+      const { spawner } = await running();
+      table.slurm.down();
+      const stopped = expectRejection(spawner.stop(), AbortError);
+      await table.clock.tickAsync(30_000);
+      const detached = spawner.detach();
+      await table.clock.tickAsync(0);
+      await Promise.all([detached, stopped]);
+      expect(spawner.getState()).to.include({ jobId: '1001' });
+
+      table.slurm.up();
+      const again = spawner.stop();
+      await table.clock.tickAsync(20_000);
+      await again;
+      expect(aliveJobs()).to.deep.equal([]);
+    });
+
     it('fails where the end can not be seen in time, and can be repeated', async () => {
       const { spawner } = await running({ stopTimeout: 60_000 });
       table.slurm.down();

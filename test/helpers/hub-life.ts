@@ -129,6 +129,16 @@ export class Time {
     }
   }
 
+  /** Returns whether a promise settled within a time, in ms. */
+  async settled(promise: Promise<unknown>, limit: number): Promise<boolean> {
+    let isSettled = false;
+    const settle = () => {
+      isSettled = true;
+    };
+    promise.then(settle, settle);
+    return this.until(() => isSettled, limit);
+  }
+
   async pass(ms: number): Promise<void> {
     const timer = globalThis.setTimeout(() => {}, ms);
     await this.until(() => false, ms);

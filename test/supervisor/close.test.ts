@@ -74,14 +74,16 @@ describe('A supervisor that is closed', () => {
     expect(hub.cluster.alive).to.have.length(1);
   });
 
-  it('starts nothing any more', async () => {
+  it('starts and stops nothing any more', async () => {
     const hub = new TestHub();
     await hub.start('ada');
     await hub.supervisor.close();
     const error = await rejected(AbortError, hub.start('bob'));
     expect(error.message).to.equal('The supervisor is closed.');
     await rejected(AbortError, hub.start('ada'));
+    await rejected(AbortError, hub.supervisor.stop('ada'));
     expect(hub.cluster.launched).to.equal(1);
+    expect(hub.cluster.alive).to.have.length(1);
   });
 
   it('can be closed before it was restored, and is not restored any more', async () => {

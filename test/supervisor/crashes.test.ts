@@ -53,7 +53,7 @@ describe('A hub that ends at any step of a start and a stop', () => {
     });
     await liveOn(hub);
     expect(isReady).to.equal(true);
-    await hub.supervisor.close();
+    await time.settled(hub.supervisor.close(), longest);
     return hub.steps.length;
   }
 
@@ -109,7 +109,7 @@ describe('A hub that ends at any step of a start and a stop', () => {
     check(ground.files.length === 0, `left are ${ground.files}`);
     check(ground.most <= 1, `${ground.most} lived at once`);
     check(warnings.length === 0 || plan !== undefined, `warnings: ${warnings}`);
-    await supervisor.close();
+    check(await time.settled(supervisor.close(), longest), 'the end of the hub did not come');
     const [moment, what] = [crash.isDone ? 'after' : 'before', first.steps[crash.step - 1]];
     const told = problems.map((problem) => `${moment} step ${crash.step} (${what}): ${problem}`);
     return { problems: told, situation, commands };

@@ -89,7 +89,7 @@ describe('A start and a stop by a Supervisor, where a command goes wrong', () =>
     const left = ground.files.filter((file) => plan?.times === 1 || !told(file));
     check(left.length === 0, `left are ${left}`);
     check(ground.most <= 1, `${ground.most} lived at once`);
-    await supervisor.close();
+    check(await time.settled(supervisor.close(), longest), 'the end of the hub did not come');
     const isReady = outcome !== undefined && 'address' in outcome;
     return { problems, commands, isReady };
   }

@@ -140,6 +140,19 @@ describe('The limits of a supervisor', () => {
     expect(hub.supervisor.metrics().starts.failed).to.equal(0);
   });
 
+  it('do not count a server that is being stopped', async () => {
+    const hub = new TestHub({ userLimit: 1, serverLimit: 1 });
+    await hub.start('ada');
+    const gate = new Gate();
+    hub.cluster.before = (call) => (call === 'cancel' ? gate.opened : undefined);
+    const stopped = hub.supervisor.stop('ada');
+    await settle();
+    await hub.start('ada', { serverName: 'lab' });
+    gate.open();
+    await stopped;
+    expect(hub.servers).to.deep.equal(['ada/lab ready']);
+  });
+
   it('on all servers refuse one more, and say so', async () => {
     const hub = new TestHub({ serverLimit: 1 });
     const [first, second] = [hub.start('ada'), rejected(StartError, hub.start('bob'))];
