@@ -420,10 +420,12 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   }
 
   async #close(servers: 'keep' | 'stop'): Promise<void> {
+    // What is to be stopped has to be known.
+    const restored = servers === 'stop' ? this.restore() : this.#restored;
     this.#polling.stop();
     this.#healthChecks?.stop();
     this.#recovery.stop();
-    await this.#restored?.catch(() => {});
+    await restored?.catch(() => {});
     await atMost(strayTime, this.#looking);
     const all = [...this.#servers.values()];
     if (servers === 'keep') {
@@ -665,7 +667,10 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     }
     await allAtOnce(
       servers.filter(({ status }) => status === 'ready' || status === 'unhealthy'),
-      (server) => server.poll(),
+      async (server) => {
+        // One answer that never comes keeps nobody from the next round.
+        void server.poll();
+      },
     );
   }
 

@@ -12,9 +12,6 @@ import {
   CondorSpawner,
   FluxSpawner,
   GridEngineSpawner,
-  LsfSpawner,
-  OarSpawner,
-  PbsSpawner,
   SlurmSpawner,
   SystemdSpawner,
 } from '../../lib/index.ts';
@@ -25,9 +22,6 @@ import { condorDialect } from './fake/condor.ts';
 import { fluxDialect } from './fake/flux.ts';
 import { gridEngineDialect } from './fake/grid-engine.ts';
 import type { FakeJob } from './fake/jobs.ts';
-import { lsfDialect } from './fake/lsf.ts';
-import { oarDialect } from './fake/oar.ts';
-import { pbsDialect } from './fake/pbs.ts';
 import type { Program } from './fake/programs.ts';
 import { slurmDialect } from './fake/slurm.ts';
 import { FakeUnits } from './fake-units.ts';
@@ -71,18 +65,6 @@ class GridEngine extends GridEngineSpawner {
   }
 }
 
-class Pbs extends PbsSpawner {
-  protected override answers(address: ServerAddress): Promise<boolean> {
-    return answers(address);
-  }
-}
-
-class Lsf extends LsfSpawner {
-  protected override answers(address: ServerAddress): Promise<boolean> {
-    return answers(address);
-  }
-}
-
 class Condor extends CondorSpawner {
   protected override answers(address: ServerAddress): Promise<boolean> {
     return answers(address);
@@ -90,12 +72,6 @@ class Condor extends CondorSpawner {
 }
 
 class Flux extends FluxSpawner {
-  protected override answers(address: ServerAddress): Promise<boolean> {
-    return answers(address);
-  }
-}
-
-class Oar extends OarSpawner {
   protected override answers(address: ServerAddress): Promise<boolean> {
     return answers(address);
   }
@@ -251,14 +227,14 @@ function batch<O extends BatchOptions>(
   return () => new BatchGround(dialect, Spawner, options);
 }
 
-/** What servers can run on, each made anew for each test. */
+/**
+ * What servers can run on, each made anew for each test, the three that differ most first: the
+ * environment goes with the job, in a file, and in a directory.
+ */
 export const grounds: Readonly<Record<string, () => Ground>> = {
   SlurmSpawner: batch(slurmDialect({ clusters: ['cluster1'], accounting: 'on' }), Slurm),
   GridEngineSpawner: batch(gridEngineDialect, GridEngine),
-  PbsSpawner: batch(pbsDialect({ history: true }), Pbs),
-  LsfSpawner: batch(lsfDialect({ consistentExitCode: false }), Lsf),
+  SystemdSpawner: () => new SystemdGround(),
   CondorSpawner: batch(condorDialect, Condor),
   FluxSpawner: batch(fluxDialect, Flux),
-  OarSpawner: batch(oarDialect, Oar),
-  SystemdSpawner: () => new SystemdGround(),
 };

@@ -86,6 +86,16 @@ describe('A supervisor that is closed', () => {
     expect(hub.cluster.alive).to.have.length(1);
   });
 
+  it('stops also what it has not restored yet', async () => {
+    const first = new TestHub();
+    await first.start('ada');
+    await first.supervisor.close();
+    const second = first.next();
+    await second.supervisor.close({ servers: 'stop' });
+    expect(second.cluster.alive).to.deep.equal([]);
+    expect(await second.store.content()).to.deep.equal({});
+  });
+
   it('can be closed before it was restored, and is not restored any more', async () => {
     const first = new TestHub();
     await first.start('ada');

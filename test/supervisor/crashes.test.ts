@@ -115,9 +115,9 @@ describe('A hub that ends at any step of a start and a stop', () => {
     return { problems: told, situation, commands };
   }
 
-  for (const [name, makeGround] of Object.entries(grounds)) {
+  for (const [index, [name, makeGround]] of Object.entries(grounds).entries()) {
     describe(`by ${name}`, () => {
-      for (const pause of [0, 60_000]) {
+      for (const pause of index < 3 ? [0, 60_000] : [0]) {
         it(`loses and doubles nothing if the next one comes ${pause === 0 ? 'at once' : 'later'}`, async () => {
           const problems: string[] = [];
           const steps = await stepsOf(makeGround);

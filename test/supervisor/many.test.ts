@@ -34,6 +34,8 @@ describe('A Supervisor of 10,000 servers', () => {
     await clock.tickAsync(33_000);
     expect(runner.calls.length).to.equal(3);
     expect(supervisor.metrics().servers.ready).to.equal(count);
+    const options = new Set(supervisor.list().map(({ spawner }) => spawner?.options));
+    expect(options.size, 'all have the same options').to.equal(1);
     expect(strays).to.deep.equal([]);
     await supervisor.close();
   });
