@@ -21,7 +21,13 @@ export type Doubt = 'transient' | 'unreadable' | 'refused';
 
 /** What came of a submission. Whatever the doubt, the job may exist. */
 export type Submission =
-  | { readonly kind: 'accepted'; readonly id: string; readonly cluster?: string }
+  | {
+      readonly kind: 'accepted';
+      readonly id: string;
+      readonly cluster?: string;
+      /** The line of the id has no end: it may be the beginning of another. */
+      readonly mayBeCut: boolean;
+    }
   | {
       readonly kind: 'doubtful';
       readonly doubt: Doubt;
@@ -89,10 +95,9 @@ export class JobClient {
     const result = await this.#run(argv, { env, input });
     if (result.exitCode === 0 && !result.timedOut) {
       const accepted = jobIdIn(result.stdout, jobId);
-      // An id that is cut off is that of another job. Whether it was can be found out, or not.
-      if (accepted !== undefined && (result.stdout.endsWith('\n') || !this.canFind)) {
+      if (accepted !== undefined) {
         log('%s accepted job %s', program, accepted.id);
-        return { kind: 'accepted', ...accepted };
+        return { kind: 'accepted', ...accepted, mayBeCut: !result.stdout.endsWith('\n') };
       }
     }
     const failure = failureOf(program, result, outage);

@@ -282,7 +282,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     for (;;) {
       throwIfAborted(signal);
       const job = this.#slot.required;
-      const found = isSubmitted(job) ? job : await this.#recover(job);
+      const found = isSubmitted(job) ? job : await this.#recover(job, signal);
       if (found !== undefined) {
         return found;
       }
@@ -544,11 +544,11 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   }
 
   /** Finds out what became of a submission that the end of the hub cut off. */
-  async #recover(job: Job): Promise<SubmittedJob | undefined> {
+  async #recover(job: Job, signal?: AbortSignal): Promise<SubmittedJob | undefined> {
     if (this.#launching) {
       return undefined;
     }
-    const found = await this.#submitter.find();
+    const found = await this.#submitter.find(signal);
     this.#absent = found === 'none' ? this.#absent + 1 : 0;
     const { gracePeriod, commandTimeout } = this.options;
     const age = Date.now() - job.submittedAt;

@@ -1,9 +1,10 @@
-import { throwIfAborted } from '../abort.ts';
+import { throwIfAborted, unlessAborted } from '../abort.ts';
 import { CommandError, StartError } from '../errors.ts';
 import { sleep } from '../sleep.ts';
 import type { Doubt, JobClient, Submission } from './client.ts';
-import type { JobSlot, SubmittedJob } from './job.ts';
+import type { Job, JobSlot, SubmittedJob } from './job.ts';
 import type { PreparedJob } from './request.ts';
+import type { MarkedJob } from './scheduler.ts';
 
 /** In ms: between two looks for a job that a doubtful submission may have made. */
 export const findInterval = 5000;
@@ -38,7 +39,9 @@ export class Submitter {
       }
       const submission = await this.#once(prepared);
       if (submission.kind === 'accepted') {
-        const job = this.#slot.submitted(submission.id, submission.cluster);
+        const { id, cluster, mayBeCut } = submission;
+        const found = mayBeCut && this.canFind ? await this.find() : undefined;
+        const job = typeof found === 'object' ? found : this.#slot.submitted(id, cluster);
         if (attempt > 1) {
           await this.#cancelEarlier(job, signal);
         }
@@ -72,10 +75,14 @@ export class Submitter {
     return this.#client.canFind;
   }
 
-  /** Looks once for a job that carries our mark. */
-  async find(): Promise<SubmittedJob | 'none' | 'unknown'> {
+  /**
+   * Looks once for a job that carries our mark.
+   *
+   * @throws AbortError
+   */
+  async find(signal?: AbortSignal): Promise<SubmittedJob | 'none' | 'unknown'> {
     const { job } = this.#slot;
-    const found = job && (await this.#client.find(this.#slot.facts(job)));
+    const found = job && (await this.#marked(job, signal));
     if (found === undefined || this.#slot.job?.tag !== job?.tag) {
       return 'unknown';
     }
@@ -104,7 +111,7 @@ export class Submitter {
    */
   async #settle(doubt: Doubt, signal: AbortSignal): Promise<SubmittedJob | undefined> {
     for (let absent = 0; ; ) {
-      const found = await this.find();
+      const found = await this.find(signal);
       if (typeof found === 'object') {
         return found;
       }
@@ -117,10 +124,16 @@ export class Submitter {
     }
   }
 
+  /** What carries the mark of a job. The answer may have to be waited for, but for nobody who is aborted. */
+  #marked(job: Job, signal?: AbortSignal): Promise<readonly MarkedJob[] | undefined> {
+    const find = () => this.#client.find(this.#slot.facts(job));
+    return signal === undefined ? find() : unlessAborted(signal, find);
+  }
+
   /** Cancels what earlier tries of the same submission have left, until that is certain. */
   async #cancelEarlier(job: SubmittedJob, signal: AbortSignal): Promise<void> {
     for (;;) {
-      const marked = await this.#client.find(this.#slot.facts(job));
+      const marked = await this.#marked(job, signal);
       if (marked !== undefined && (await this.#cancelOthers(job, marked))) {
         return;
       }

@@ -75,7 +75,7 @@ export async function terminate(termination: Termination): Promise<void> {
         nextTry = 0;
       }
     } else {
-      const found = await submitter.find();
+      const found = await submitter.find(signal);
       absent = found === 'none' ? absent + 1 : 0;
       if (absent === 2) {
         await ended(neverAccepted(submitter));

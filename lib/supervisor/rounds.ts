@@ -8,7 +8,9 @@ export class Rounds {
   readonly #interval: number;
   readonly #round: () => Promise<void>;
   #timer: NodeJS.Timeout | undefined;
-  #isCalling = false;
+  /** What is under way: a call in its time, or one that was made because of a wish during another. */
+  #calling: 'usual' | 'extra' | undefined;
+  #isHurried = false;
   #isOver = false;
 
   /**
@@ -26,15 +28,20 @@ export class Rounds {
       return;
     }
     const delay = this.#interval * (0.9 + 0.2 * Math.random());
-    this.#timer = setTimeout(() => this.#call(), delay);
+    this.#timer = setTimeout(() => this.#call('usual'), delay);
     this.#timer.unref();
   }
 
-  /** Makes the next call now, where it waits for its time. */
+  /** Makes the next call now, or after the one that is under way: once, whatever is wished during that. */
   hurry(): void {
-    if (!this.#isOver && !this.#isCalling && this.#timer !== undefined) {
+    if (this.#isOver || this.#timer === undefined) {
+      return;
+    }
+    if (this.#calling === undefined) {
       clearTimeout(this.#timer);
-      this.#call();
+      this.#call('usual');
+    } else if (this.#calling === 'usual') {
+      this.#isHurried = true;
     }
   }
 
@@ -43,12 +50,17 @@ export class Rounds {
     clearTimeout(this.#timer);
   }
 
-  #call(): void {
-    this.#isCalling = true;
+  #call(kind: 'usual' | 'extra'): void {
+    this.#calling = kind;
     void this.#round().then(() => {
-      this.#isCalling = false;
-      this.#timer = undefined;
-      this.start();
+      this.#calling = undefined;
+      if (this.#isHurried && !this.#isOver) {
+        this.#isHurried = false;
+        this.#call('extra');
+      } else {
+        this.#timer = undefined;
+        this.start();
+      }
     });
   }
 }
@@ -81,11 +93,14 @@ export async function forEach<T>(
   task: (each: T) => Promise<void>,
 ): Promise<void> {
   const left = list.entries();
+  // All of them wait for it: one that waits alone gives way to the others only.
+  let turn: Promise<unknown> | undefined;
   const work = async () => {
     for (const [index, each] of left) {
       if (index % chunk === chunk - 1) {
-        await new Promise((resolve) => setImmediate(resolve));
+        turn = new Promise((resolve) => setImmediate(resolve));
       }
+      await turn;
       await task(each);
     }
   };

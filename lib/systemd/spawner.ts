@@ -358,7 +358,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     const { address } = this;
     const running = this.#running;
     if (running === undefined || address === undefined) {
-      throw new StartError('The hub ended before it knew where the server listens.');
+      throw new StartError('The hub ended before the unit was started.', { retryable: true });
     }
     return this.#untilAnswer(start, running, address);
   }
@@ -388,6 +388,12 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
       for (let since = performance.now(); ; since = performance.now()) {
         throwIfAborted(signal);
         const { exit } = (await unlessAborted(signal, () => this.#endOf(running, since))) ?? {};
+        if (exit !== undefined && exit.cause === 'unknown' && this.#isUnseen) {
+          throw new StartError(
+            `The hub ended while the unit ${service.unit} was started, and there is none.`,
+            { exit, retryable: true },
+          );
+        }
         if (exit !== undefined) {
           const log = await this.#journal({ lines: 20, hasEnded: true });
           throw new StartError(

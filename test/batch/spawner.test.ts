@@ -371,6 +371,15 @@ describe('BatchSpawner', () => {
       expect(spawner.getState()).to.include({ jobId: '1002' });
     });
 
+    it('looks up a job whose id may be cut off', async () => {
+      table.slurm.fail({ program: 'sbatch', result: { stdout: '10' }, effect: 'happens' });
+      const spawner = create();
+      begin(spawner);
+      await table.clock.tickAsync(1000);
+
+      expect(spawner.getState()).to.include({ jobId: '1001' });
+    });
+
     it('says what was printed where no job can be found', async () => {
       table.slurm.fail({ program: 'sbatch', result: { stdout: 'sbatch: lua: hello\n' } });
       const { outcome, settled } = begin(create());

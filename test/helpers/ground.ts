@@ -27,8 +27,8 @@ import { slurmDialect } from './fake/slurm.ts';
 import { FakeUnits } from './fake-units.ts';
 
 /**
- * What the servers of a hub run on, without processes, files and sockets: all that goes on by
- * itself waits on the global `setTimeout`, which a test is to fake.
+ * What the servers of a hub run on, without processes and files: all that goes on by itself waits on
+ * the global `setTimeout`, which a test is to fake.
  */
 export interface Ground {
   readonly runner: CommandRunner;
@@ -93,15 +93,13 @@ class BatchGround<O extends BatchOptions> implements Ground {
   most = 0;
   readonly #cluster: FakeCluster;
   readonly #Spawner: SpawnerClass<O>;
-  readonly #options: Partial<O>;
   readonly #files = new Set<string>();
   /** Jobs that go on by themselves. */
   readonly #begun = new Set<FakeJob>();
   readonly #ending = new Set<FakeJob>();
 
-  constructor(dialect: Dialect, Spawner: SpawnerClass<O>, options: Partial<O>) {
+  constructor(dialect: Dialect, Spawner: SpawnerClass<O>) {
     this.#Spawner = Spawner;
-    this.#options = options;
     const programs = { ...dialect.programs, sh: this.#sh, rm: this.#rm };
     const cluster = new FakeCluster({
       home: tmpdir(),
@@ -127,7 +125,7 @@ class BatchGround<O extends BatchOptions> implements Ground {
   }
 
   register(supervisor: Supervisor): void {
-    supervisor.register('batch', this.#Spawner, this.#options);
+    supervisor.register('batch', this.#Spawner);
   }
 
   get #living(): readonly FakeJob[] {
@@ -219,12 +217,8 @@ class SystemdGround implements Ground {
   }
 }
 
-function batch<O extends BatchOptions>(
-  dialect: Dialect,
-  Spawner: SpawnerClass<O>,
-  options: Partial<O> = {},
-): () => Ground {
-  return () => new BatchGround(dialect, Spawner, options);
+function batch<O extends BatchOptions>(dialect: Dialect, Spawner: SpawnerClass<O>): () => Ground {
+  return () => new BatchGround(dialect, Spawner);
 }
 
 /**

@@ -92,8 +92,12 @@ describe('Rounds that are hurried', () => {
   let clock: sinon.SinonFakeTimers;
   beforeEach(() => {
     clock = fakeClock();
+    sinon.stub(Math, 'random').returns(0.5);
   });
-  afterEach(() => clock.restore());
+  afterEach(() => {
+    sinon.restore();
+    clock.restore();
+  });
 
   it('come at once, and the next one an interval later', async () => {
     const round = sinon.fake.resolves(undefined);
@@ -102,14 +106,28 @@ describe('Rounds that are hurried', () => {
     expect(round.callCount).to.equal(0);
     rounds.start();
     rounds.hurry();
-    rounds.hurry();
     expect(round.callCount).to.equal(1);
-    await clock.tickAsync(899);
+    await clock.tickAsync(999);
     expect(round.callCount).to.equal(1);
-    await clock.tickAsync(201);
+    await clock.tickAsync(1);
     expect(round.callCount).to.equal(2);
     rounds.stop();
     rounds.hurry();
     expect(round.callCount).to.equal(2);
+  });
+
+  it('come once more after one that is under way, and not for ever', async () => {
+    const rounds: Rounds = new Rounds(1000, async () => {
+      round();
+      rounds.hurry();
+      rounds.hurry();
+    });
+    const round = sinon.fake();
+    rounds.start();
+    await clock.tickAsync(1000);
+    expect(round.callCount).to.equal(2);
+    await clock.tickAsync(999);
+    expect(round.callCount).to.equal(2);
+    rounds.stop();
   });
 });

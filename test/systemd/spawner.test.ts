@@ -120,11 +120,26 @@ describe('SystemdSpawner', () => {
     await asked;
     const next = create();
     next.loadState(dead.getState());
-    await rejected(StartError, next.resume());
+    const error = await rejected(StartError, next.resume());
+    expect(error).to.include({ retryable: true });
+    expect(error.message).to.match(/^The hub ended while the unit .* was started/);
     expect(started()).to.include(`--unit=${unit}`);
     expect(systemd.units.size).to.equal(0);
     expect(next.hasServer).to.equal(false);
     await failed;
+  });
+
+  it('may begin anew a start that was cut off before there was a unit', async () => {
+    const spawner = create();
+    await spawner.start();
+    const { host: _, port: __, ...state } = spawner.getState();
+    await spawner.stop();
+    const next = create();
+    next.loadState({ ...state, description: String(state['description']).split(' ')[0] });
+    expect(await rejected(StartError, next.resume())).to.include({ retryable: true });
+    await next.start();
+    await next.stop();
+    expect(readdirSync(join(home, 'run'))).to.deep.equal([]);
   });
 
   it('asks for one list for all servers', async () => {

@@ -139,6 +139,9 @@ const server = createServer((req, res) => {
 });
 await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
 
+supervisor.on('status', ({ user, serverName, status }) =>
+  say({ said: 'status', key: keyOf(user.name, serverName), status }),
+);
 supervisor.on('stray', ({ user, serverName, id, fate, reason }) =>
   say({ said: 'stray', fate, message: `${keyOf(user, serverName)} ${id}: ${reason}` }),
 );

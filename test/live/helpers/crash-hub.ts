@@ -65,6 +65,7 @@ export type HubLine =
   | { readonly said: 'failed'; readonly key: string; readonly message: string }
   /** What no hub should have to say. */
   | { readonly said: 'problem'; readonly key: string; readonly message: string }
+  | { readonly said: 'status'; readonly key: string; readonly status: ServerStatus }
   | { readonly said: 'stray'; readonly fate: string; readonly message: string }
   | { readonly said: 'warning'; readonly message: string }
   /** It kills itself now. */
@@ -78,8 +79,8 @@ export type HubLine =
  */
 export type HubRequest = 'work' | 'rest' | 'fill' | 'empty';
 
-/** In ms: how long a hub may take for anything. */
-const patience = 60_000;
+/** In ms: how long a hub may take for anything; a job that has called it in vain may pause for 30 s. */
+const patience = 120_000;
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url));
 const main = fileURLToPath(new URL('crash-hub-main.ts', import.meta.url));

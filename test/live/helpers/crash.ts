@@ -24,7 +24,7 @@ const watchInterval = 300;
 const longLife = 15;
 
 /** How many lines of the hubs an error shows. */
-const shownLines = 60;
+const shownLines = 80;
 
 /** What the servers run on. */
 export interface CrashCluster {
@@ -64,6 +64,7 @@ class Ordeal {
     ['strays adopted', 0],
     ['strays cancelled', 0],
   ]);
+  /** Marks of all servers that users ever had. */
   readonly #tags = new Set<string>();
   readonly #said: string[] = [];
   #life = 0;
@@ -109,11 +110,10 @@ class Ordeal {
     const { hub } = this.#begin();
     try {
       assert.isTrue(await this.#restored(hub), 'the last hub died');
-      await this.#agreement(hub, 'rest');
-      const survivors = this.#had.size;
-      await this.#agreement(hub, 'fill');
-      assert.lengthOf([...this.#had], crashServers.length);
-      console.log(`      ${survivors} servers at the end`);
+      const survivors = await this.#agreement(hub, 'rest');
+      this.#count('servers that have survived', survivors);
+      assert.equal(await this.#agreement(hub, 'fill'), crashServers.length);
+      assert.equal(this.#had.size, crashServers.length);
       assert.deepEqual(await this.#done(hub, 'empty'), []);
       this.#assertWell();
     } finally {
@@ -192,7 +192,7 @@ class Ordeal {
     return true;
   }
 
-  /** Every server that a user has is there, the same as before; what else is ready is had now. */
+  /** Every server that a user has is there, the same as before, and what is ready answers. */
   async #check(servers: readonly Seen[]): Promise<void> {
     for (const [key, { tag }] of this.#had) {
       const seen = servers.find((one) => one.key === key);
@@ -200,22 +200,32 @@ class Ordeal {
         this.#problem(key, `it was lost: had ${tag}, seen ${JSON.stringify(seen)}`);
       }
     }
+    const ready = servers.filter(({ status }) => status === 'ready');
     await Promise.all(
-      servers.map(async ({ key, status, tag, url }) => {
-        if (status === 'ready') {
-          const identity = await identityOf(url ?? '').catch(String);
-          this.#have(key, { tag, identity });
+      ready.map(async ({ key, tag = '', url = '' }) => {
+        try {
+          const identity = await identityOf(url);
+          // A user had it before: the stop that was asked for since is lost.
+          if (this.#tags.has(tag)) {
+            this.#have(key, { tag, identity });
+          }
+        } catch (error) {
+          this.#problem(key, `it is ready, and does not answer: ${error}`);
         }
       }),
     );
   }
 
-  /** Asks a hub; then it, its store and the cluster have the same servers, each once. */
-  async #agreement(hub: CrashHub, request: 'rest' | 'fill'): Promise<void> {
+  /**
+   * Asks a hub; then it, its store and the cluster have the same servers, each once.
+   *
+   * @returns how many
+   */
+  async #agreement(hub: CrashHub, request: 'rest' | 'fill'): Promise<number> {
     const servers = await this.#done(hub, request);
     await this.#check(servers);
     const tags = servers.map(({ tag }) => tag).sort();
-    // Strays may be dealt with just now.
+    // Strays may be about to be dealt with.
     await until('what lives is what the hub has', async () => {
       const live = (await this.#live()).sort();
       return JSON.stringify(live) === JSON.stringify(tags);
@@ -224,12 +234,13 @@ class Ordeal {
     );
     assert.deepEqual(this.#stored().sort(), tags);
     this.#assertWell();
+    return tags.length;
   }
 
   async #done(hub: CrashHub, request: 'rest' | 'fill' | 'empty'): Promise<readonly Seen[]> {
     const done = hub.when('done');
     hub.ask(request);
-    return (await done) ?? assert.fail(`the hub died: ${hub.stderr}`);
+    return (await done) ?? assert.fail(`the hub died: ${hub.stderr}\n${this.#lastLines}`);
   }
 
   #hear(line: HubLine): void {
@@ -306,8 +317,8 @@ class Ordeal {
     });
   }
 
-  #count(what: string): void {
-    this.#counts.set(what, (this.#counts.get(what) ?? 0) + 1);
+  #count(what: string, by = 1): void {
+    this.#counts.set(what, (this.#counts.get(what) ?? 0) + by);
   }
 
   #problem(key: string, message: string): void {
@@ -315,8 +326,12 @@ class Ordeal {
   }
 
   #assertWell(): void {
-    const last = this.#said.slice(-shownLines).join('\n');
-    assert.deepEqual(this.#problems, [], `in life ${this.#life}:\n${last}\n`);
+    assert.deepEqual(this.#problems, [], this.#lastLines);
+  }
+
+  /** What was said last, with the number of the hub and the seconds. */
+  get #lastLines(): string {
+    return `${this.#said.slice(-shownLines).join('\n')}\n`;
   }
 }
 

@@ -34,7 +34,7 @@ while (accept(my $client, $listener)) {
 `;
 
 /** What a server of `SupervisedHub` says of itself. */
-export interface Identity {
+interface Identity {
   readonly pid: number;
   readonly account: string;
   readonly serverName: string;
@@ -64,7 +64,7 @@ export interface Told {
 }
 
 /** A command that was run. */
-export interface Ran {
+interface Ran {
   /** The name of the program. */
   readonly program: string;
   /** When it began, in ms of `performance.now()`. */
