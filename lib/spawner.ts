@@ -184,6 +184,14 @@ export abstract class Spawner<
     }
   }
 
+  /**
+   * Resolves when the listeners of `state` have saved the last one, or failed to, as far as they return
+   * promises.
+   */
+  async saved(): Promise<void> {
+    await Promise.allSettled(this.#saves);
+  }
+
   /** Whether the server answers HTTP now, within 5 s; null where nobody knows where it listens. */
   async responds(): Promise<boolean | null> {
     const { address } = this;

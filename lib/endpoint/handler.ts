@@ -3,10 +3,12 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { OptionsError } from '../errors.ts';
 import { createLog } from '../log.ts';
+import { sleep } from '../sleep.ts';
 
 const log = createLog('endpoint');
 const maxBodyBytes = 4096;
 const bodyTimeoutMs = 10_000;
+const savingTimeoutMs = 5000;
 
 /** What the handler needs of a spawner. */
 export interface EndpointTarget {
@@ -19,6 +21,11 @@ export interface EndpointTarget {
    * @returns whether the server has a job that may report one; else nothing has changed
    */
   acceptPort(port: number): boolean;
+  /**
+   * Resolves when the hub has saved that, as far as it says so: the server, which is told only then,
+   * repeats its report to a hub that has crashed meanwhile.
+   */
+  saved?(): Promise<void>;
 }
 
 /** The handler in the two forms that frameworks ask for; both behave the same. */
@@ -110,9 +117,11 @@ export function endpointHandler(
       const targets = find(readToken(call.authorization));
       const port = readPort(await readBody(call));
       // After a hand-over there may be two of the same server, of which one waits.
-      if (!targets.some((target) => target.acceptPort(port))) {
+      const taker = targets.find((target) => target.acceptPort(port));
+      if (taker === undefined) {
         throw new Refusal(409, 'This server has no job that could report a port now.');
       }
+      await saved(taker);
       return { status: 201, body: { port } };
     } catch (error) {
       if (error instanceof Refusal) {
@@ -139,6 +148,13 @@ export function endpointHandler(
       });
     },
   };
+}
+
+/** A store that does not answer keeps no server from going on. */
+async function saved(target: EndpointTarget): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([target.saved?.(), sleep(savingTimeoutMs, over.signal)]);
+  over.abort();
 }
 
 /** Looks at every target however early one fits, so that the time taken tells nothing. */

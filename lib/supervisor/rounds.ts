@@ -86,18 +86,23 @@ export async function allAtOnce(
   await Promise.all(asked);
 }
 
-/** Does something with each of a list, with so many of them at a time; others have their turn too. */
+/**
+ * Does something with each of a list, with so many of them at a time.
+ *
+ * @param inARow how many are begun before other work has its turn
+ */
 export async function forEach<T>(
   list: readonly T[],
   atOnce: number,
   task: (each: T) => Promise<void>,
+  inARow = chunk,
 ): Promise<void> {
   const left = list.entries();
   // All of them wait for it: one that waits alone gives way to the others only.
   let turn: Promise<unknown> | undefined;
   const work = async () => {
     for (const [index, each] of left) {
-      if (index % chunk === chunk - 1) {
+      if (index % inARow === inARow - 1) {
         turn = new Promise((resolve) => setImmediate(resolve));
       }
       await turn;

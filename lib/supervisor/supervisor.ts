@@ -453,7 +453,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     this.#refuseClosed();
     const records = await this.#records();
     this.#strays = [];
-    await forEach(records, loadsAtOnce, (record) => this.#load(record));
+    await forEach(records, loadsAtOnce, (record) => this.#load(record), loadsAtOnce);
     const loaded = [...this.#servers.values()];
     const { adopted, done } = this.#lookForStrays(true);
     await adopted;

@@ -91,6 +91,35 @@ describe('endpointHandler', function () {
       expect((await fetch(post({ body: '{"port":2}' }))).status).to.equal(201);
     });
 
+    it('a port, and says so when the hub has saved it, or takes too long to', async () => {
+      const clock = useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      try {
+        let save = () => {};
+        const saved = new Promise<void>((resolve) => {
+          save = resolve;
+        });
+        const answers: number[] = [];
+        const report = async (target: EndpointTarget) => {
+          const response = await endpointHandler([target]).fetch(post({ body: '{"port":1}' }));
+          answers.push(response.status);
+        };
+        const reports = [
+          report(Object.assign(new Target('secret-a'), { saved: () => saved })),
+          report(Object.assign(new Target('secret-a'), { saved: () => new Promise(() => {}) })),
+        ];
+        await clock.tickAsync(4000);
+        expect(answers).to.deep.equal([]);
+        save();
+        await reports[0];
+        expect(answers).to.deep.equal([201]);
+        await clock.tickAsync(2000);
+        await reports[1];
+        expect(answers).to.deep.equal([201, 201]);
+      } finally {
+        clock.restore();
+      }
+    });
+
     it('a new token of the same server, and then no longer the old one', async () => {
       let apiToken = 'old';
       const target = {

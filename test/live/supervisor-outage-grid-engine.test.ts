@@ -49,4 +49,5 @@ describe('Supervisor: outages of the qmaster of a real Grid Engine', () => {
   after(() => cancelAll());
 });
 
+// For all test files of the run together.
 after(() => stopGridEngine());

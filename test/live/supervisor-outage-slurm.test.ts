@@ -9,7 +9,6 @@ describe('Supervisor: outages of the slurmctld of a real Slurm', () => {
     await stopSlurm();
     await startSlurm({ minJobAge: 3600 });
   });
-  after(() => cancelAll());
 
   supervisorOutageSuite({
     runner: new SudoRunner(),
@@ -29,6 +28,8 @@ describe('Supervisor: outages of the slurmctld of a real Slurm', () => {
       return (await jobs()).map(({ name }) => name);
     },
   });
+
+  after(() => cancelAll());
 });
 
 // For all test files of the run together.

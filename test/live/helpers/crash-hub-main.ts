@@ -166,9 +166,11 @@ function seen(): Seen[] {
 
 async function start(wanted: Wanted): Promise<void> {
   const { user, serverName, key, stops } = wanted;
+  let said: 'failed' | 'problem' = 'failed';
   try {
     const { url } = await supervisor.start({ user, serverName });
-    if (wanted.stops !== stops) return;
+    // From now on it has to answer.
+    said = 'problem';
     const tag = supervisor.find(user, serverName)?.spawner?.tag;
     const identity = await identityOf(url);
     if (wanted.stops === stops) {
@@ -176,7 +178,7 @@ async function start(wanted: Wanted): Promise<void> {
     }
   } catch (error) {
     if (wanted.stops === stops) {
-      say({ said: 'failed', key, message: messageOf(error) });
+      say({ said, key, message: messageOf(error) });
     }
   }
 }
@@ -193,11 +195,9 @@ async function stop(wanted: Wanted): Promise<void> {
   }
 }
 
-let isBusy = false;
-
 /** Somebody who can't wait. */
-async function work(): Promise<void> {
-  while (isBusy) {
+async function work(): Promise<never> {
+  for (;;) {
     const wanted = chance.pick(servers);
     const done = chance.is(0.65) ? start(wanted) : stop(wanted);
     await Promise.race([done, sleep(chance.below(2000))]);
@@ -215,11 +215,9 @@ async function settled(): Promise<void> {
 async function answer(request: HubRequest): Promise<void> {
   switch (request) {
     case 'work':
-      isBusy = true;
       await Promise.all(Array.from({ length: people }, work));
       return;
     case 'rest':
-      isBusy = false;
       await settled();
       break;
     case 'fill':
@@ -238,9 +236,9 @@ function requestIn(line: string): HubRequest | undefined {
   return (['work', 'rest', 'fill', 'empty'] as const).find((request) => request === line);
 }
 
-const { ended } = await supervisor.restore();
+await supervisor.restore();
 isUp = true;
-say({ said: 'restored', servers: seen(), ended });
+say({ said: 'restored', servers: seen() });
 for await (const line of { [Symbol.asyncIterator]: () => lines }) {
   const request = requestIn(line);
   if (request !== undefined) {

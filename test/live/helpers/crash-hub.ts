@@ -50,7 +50,7 @@ export interface Seen {
 /** What a hub says, one line each. */
 export type HubLine =
   /** Its `restore()` has resolved. */
-  | { readonly said: 'restored'; readonly servers: readonly Seen[]; readonly ended: number }
+  | { readonly said: 'restored'; readonly servers: readonly Seen[] }
   /** Somebody has the server that answers like that: the start has resolved, and no stop was asked for. */
   | {
       readonly said: 'had';
@@ -74,8 +74,8 @@ export type HubLine =
   | { readonly said: 'done'; readonly servers: readonly Seen[] };
 
 /**
- * What a hub is asked: to start and stop servers all the time; to begin nothing more, and wait
- * until nothing is under way; to start all servers; to stop them all, and end.
+ * What a hub is asked: to start and stop servers all the time, until it dies; to wait until nothing
+ * is under way; to start all servers; to stop them all, and end.
  */
 export type HubRequest = 'work' | 'rest' | 'fill' | 'empty';
 
