@@ -105,7 +105,9 @@ describe('endpointHandler', function () {
         };
         const reports = [
           report(Object.assign(new Target('secret-a'), { saved: () => saved })),
-          report(Object.assign(new Target('secret-a'), { saved: () => new Promise<void>(() => {}) })),
+          report(
+            Object.assign(new Target('secret-a'), { saved: () => new Promise<void>(() => {}) }),
+          ),
         ];
         await clock.tickAsync(4000);
         expect(answers).to.deep.equal([]);
