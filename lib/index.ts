@@ -115,9 +115,6 @@ export { FileStore } from './supervisor/file-store.ts';
 export type { Histogram } from './supervisor/histogram.ts';
 export { MemoryStore } from './supervisor/memory-store.ts';
 export type { CommandMetrics, StartPhase, SupervisorMetrics } from './supervisor/metrics.ts';
-export type { ServerStatus } from './supervisor/status.ts';
-export type { ServerStore } from './supervisor/store.ts';
-export type { SupervisedServer } from './supervisor/supervised-server.ts';
 export type {
   RestoreReport,
   ServerName,
@@ -125,7 +122,10 @@ export type {
   StartRequest,
   SupervisorOptions,
   SupervisorSetup,
-} from './supervisor/supervisor.ts';
+} from './supervisor/setup.ts';
+export type { ServerStatus } from './supervisor/status.ts';
+export type { ServerStore } from './supervisor/store.ts';
+export type { SupervisedServer } from './supervisor/supervised-server.ts';
 export { Supervisor } from './supervisor/supervisor.ts';
 export { SystemdSpawner } from './systemd/spawner.ts';
 export { bytes } from './units.ts';

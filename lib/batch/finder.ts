@@ -102,7 +102,8 @@ function serversIn(
   const submittedAt = new Date().toISOString();
   return jobs.flatMap(({ id, tag, jobName, owner, nativeState = '' }) => {
     const server = serverOf(tag, hubId);
-    const isOver = Object.hasOwn(states, nativeState) && states[nativeState]?.state === 'ended';
+    const native = Object.hasOwn(states, nativeState) ? states[nativeState]?.state : undefined;
+    const isOver = native === 'ended' || native === 'completing';
     // Where nobody says whose job it is, anybody's may carry the mark of another's server.
     if (server === undefined || owner === undefined || isOver) {
       return [];

@@ -94,7 +94,7 @@ export async function allAtOnce(
 export async function forEach<T>(
   list: readonly T[],
   atOnce: number,
-  task: (each: T) => Promise<void>,
+  task: (each: T) => Promise<unknown>,
   inARow = chunk,
 ): Promise<void> {
   const left = list.entries();

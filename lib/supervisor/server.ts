@@ -75,7 +75,8 @@ export class ManagedServer implements SupervisedServer {
   #problem: string | undefined;
   /** How often in a row it did not answer. */
   #silences = 0;
-  readonly #progress = new ProgressLog();
+  /** Of its start. */
+  readonly progressLog = new ProgressLog();
   /** The start under way, or the last one. */
   #starting: Promise<ServerAddress> | undefined;
   /** It is under way, until the store has what came of it. */
@@ -159,7 +160,7 @@ export class ManagedServer implements SupervisedServer {
   }
 
   progress(): AsyncIterable<ProgressEvent> {
-    return this.#progress.follow();
+    return this.progressLog.follow();
   }
 
   /** Resolves when it is ready, for all who ask; rejects as its start does. */
@@ -204,7 +205,7 @@ export class ManagedServer implements SupervisedServer {
     this.#isClear = phase !== 'starting' || spawner.hasServer;
     this.#wasReady = phase !== 'starting';
     if (this.#wasReady) {
-      this.#progress.end();
+      this.progressLog.end();
     }
   }
 
@@ -338,7 +339,7 @@ export class ManagedServer implements SupervisedServer {
       await this.#startFailed(error);
       throw error;
     } finally {
-      this.#progress.end();
+      this.progressLog.end();
     }
   }
 
@@ -650,9 +651,9 @@ export class ManagedServer implements SupervisedServer {
   }
 
   #tellProgress(event: ProgressEvent): void {
-    const progress = Math.max(event.progress, this.#progress.last?.progress ?? 0);
+    const progress = Math.max(event.progress, this.progressLog.last?.progress ?? 0);
     const clamped = { ...event, progress };
-    this.#progress.add(clamped);
+    this.progressLog.add(clamped);
     this.#home.tell('progress', this, clamped);
   }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Announcer } from '../announcer.ts';
 import { JobMonitor } from '../batch/monitor.ts';
-import type { HubFacts, SpawnerContext, SpawnerUser } from '../context.ts';
+import type { SpawnerContext } from '../context.ts';
 import { checkContext } from '../context.ts';
 import {
   AbortError,
@@ -16,6 +16,7 @@ import type { ServerAddress } from '../events.ts';
 import type { SpawnerOptions, SupervisorPolicies } from '../generated/options.ts';
 import { checkOptions, sharedOptions } from '../options.ts';
 import type { ProgressEvent } from '../progress.ts';
+import { ProgressLog } from '../progress.ts';
 import { LocalRunner } from '../runners/local.ts';
 import type { CommandRunner } from '../runners/runner.ts';
 import { sleep } from '../sleep.ts';
@@ -27,78 +28,26 @@ import { measured } from './measured-runner.ts';
 import type { SupervisorMetrics } from './metrics.ts';
 import { Metrics } from './metrics.ts';
 import type { ServerRecord, ServerRequest } from './record.ts';
-import { isKey, keyOf, readRecord } from './record.ts';
+import { keyOf } from './record.ts';
+import { Records } from './records.ts';
 import { Recovery } from './recovery.ts';
 import { allAtOnce, forEach, Rounds } from './rounds.ts';
 import type { ServerHome } from './server.ts';
 import { ManagedServer } from './server.ts';
+import type {
+  RestoreReport,
+  ServerName,
+  SpawnerClass,
+  StartRequest,
+  SupervisorOptions,
+  SupervisorSetup,
+} from './setup.ts';
 import type { ServerStatus } from './status.ts';
-import type { ServerStore } from './store.ts';
 import type { SupervisedServer } from './supervised-server.ts';
 import { Turns } from './turns.ts';
 
-/** What a supervisor has to know of its hub, beside its policies. */
-export interface SupervisorSetup {
-  /** Where it keeps what it knows of servers. */
-  readonly store: ServerStore;
-  /**
-   * What servers are told of the hub. Its `apiUrl` also tells the jobs and units of this hub from
-   * those of others: no two supervisors may have the same.
-   */
-  readonly hub?: HubFacts;
-  /** Where commands are run. Default: a `LocalRunner`. */
-  readonly runner?: CommandRunner;
-  /**
-   * The token of a server, whenever a spawner is made for it: for a new server, and after a restart of
-   * the hub for the same one again. The store keeps none.
-   */
-  readonly apiToken?: (server: ServerName) => string | undefined | Promise<string | undefined>;
-}
-
-/** Options of a supervisor: what it has to know of its hub, and its policies. */
-export type SupervisorOptions = SupervisorSetup & Partial<SupervisorPolicies>;
-
-/** Which server of whom. */
-export interface ServerName {
-  /** Whose server it is. */
-  readonly user: SpawnerUser;
-  /** '' is the server without a name. */
-  readonly serverName: string;
-}
-
-/** What `Supervisor.start()` is asked for. */
-export interface StartRequest {
-  /** Whose server it is; a text is the name. */
-  readonly user: SpawnerUser | string;
-  /** Default: '', the server without a name. */
-  readonly serverName?: string;
-  /** The name under which a kind of spawner is registered. Default: the first. */
-  readonly spawner?: string;
-  /**
-   * Options of this server alone, each in the place of the one that was registered. They come as they
-   * are: what a person may choose is for the hub to decide. JSON, kept in the store: no place for secrets.
-   */
-  readonly options?: Readonly<Record<string, Json>>;
-}
-
-/** A class of spawners. */
-export type SpawnerClass<O extends SpawnerOptions> = new (
-  context: SpawnerContext,
-  options?: Partial<O>,
-) => Spawner;
-
 /** Makes a spawner of one kind, with options of one server. */
 type SpawnerFactory = (context: SpawnerContext, options: Readonly<Record<string, Json>>) => Spawner;
-
-/** What `restore()` has found. */
-export interface RestoreReport {
-  /** How many servers are supervised now. */
-  readonly servers: number;
-  /** How many had ended while the hub was away. */
-  readonly ended: number;
-  /** Jobs and units that no server had. */
-  readonly strays: readonly Stray[];
-}
 
 /** Where commands are run if nothing else is said: one, so that monitors are shared. */
 const defaultRunner = new LocalRunner();
@@ -118,8 +67,11 @@ const strayTime = 15_000;
 /** How many records are brought back at once. */
 const loadsAtOnce = 50;
 
-/** How many failed starts can be looked at later. */
-const mostFailed = 1000;
+/** Of how many servers that are gone the last start can be looked at. */
+const mostPast = 1000;
+
+const noProgress = new ProgressLog();
+noProgress.end();
 
 /**
  * Keeps the servers of a hub: starts and stops them, follows them, and loses none of them over
@@ -143,15 +95,11 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   readonly #metrics = new Metrics();
   readonly #kinds = new Map<string, SpawnerFactory>();
   readonly #servers = new Map<string, ManagedServer>();
-  /** Starts that have failed, for those who ask later. The oldest first. */
-  readonly #failed = new Map<string, SupervisedServer>();
-  /** Records that can't be brought back, and why; those without `record` will never be. */
-  readonly #unusable = new Map<string, { readonly why: string; readonly record?: ServerRecord }>();
+  /** The last starts of servers that are gone, for those who ask later. The oldest first. */
+  readonly #past = new Map<string, ProgressLog>();
+  readonly #records: Records;
   readonly #home: ServerHome;
   readonly #recovery: Recovery;
-  #isReading = false;
-  /** The store has told of a failure while it was read: there may be servers that it does not know. */
-  #hasLost = false;
   #strays: Stray[] = [];
   /** Whether there may be strays, and nobody is looking for them. */
   #looksForStrays = true;
@@ -176,10 +124,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
         'a FileStore, a MemoryStore, or a Keyv whose storage can list what it holds (iterator)',
       );
     }
-    store.on?.('error', (cause) => {
-      this.#hasLost ||= this.#isReading;
-      this.announce('warning', { code: 'store-failed', message: messageOf(cause), cause });
-    });
+    this.#records = new Records(store, (warning) => this.announce('warning', warning));
     this.on('warning', ({ cause }) => {
       // Another hub has the servers now.
       if (cause instanceof StoreError && cause.isLost) {
@@ -202,10 +147,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
       strays: this.policies.strays,
       servers: this.#servers,
       spawnerNames: { [Symbol.iterator]: () => this.#kinds.keys() },
-      doubt: (key) =>
-        this.#unusable.has(key) || this.#hasLost
-          ? 'it may belong to a server of which the store has lost the record'
-          : undefined,
+      doubt: (key) => this.#records.doubt(key),
       create: (kind, { user, serverName } = nobody) =>
         this.#probe({
           // Another server of the same person may tell the account.
@@ -338,7 +280,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     await this.restore();
     const key = keyOf(user, serverName);
     await this.#loadAgain(key);
-    const why = this.#whyUnusable(key);
+    const why = this.#records.whyUnusable(key);
     if (why !== undefined) {
       throw new StopError(why);
     }
@@ -361,7 +303,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
    */
   progress(user: string, serverName = ''): AsyncIterable<ProgressEvent> {
     const key = keyOf(user, serverName);
-    return (this.#servers.get(key) ?? this.#failed.get(key))?.progress() ?? nothing();
+    return (this.#servers.get(key)?.progressLog ?? this.#past.get(key) ?? noProgress).follow();
   }
 
   /**
@@ -451,7 +393,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
 
   async #restore(): Promise<RestoreReport> {
     this.#refuseClosed();
-    const records = await this.#records();
+    const records = await this.#records.read();
     this.#strays = [];
     await forEach(records, loadsAtOnce, (record) => this.#load(record), loadsAtOnce);
     const loaded = [...this.#servers.values()];
@@ -468,75 +410,27 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     };
   }
 
-  async #records(): Promise<readonly ServerRecord[]> {
-    const records: ServerRecord[] = [];
-    this.#unusable.clear();
-    this.#isReading = true;
-    try {
-      for await (const [key, value] of this.#setup.store.iterator?.() ?? []) {
-        if (isKey(key)) {
-          try {
-            records.push(readRecord(key, value));
-          } catch (error) {
-            this.#setAside(key, error);
-          }
-        }
-      }
-    } catch (cause) {
-      throw cause instanceof StoreError
-        ? cause
-        : new StoreError(`The store can't be read: ${messageOf(cause)}`, {
-            cause,
-            retryable: true,
-          });
-    } finally {
-      this.#isReading = false;
-    }
-    return records;
-  }
-
-  async #load(record: ServerRecord): Promise<void> {
+  /** Brings back the server of a record, if that can be done. */
+  async #load(record: ServerRecord): Promise<ManagedServer | undefined> {
     const server = new ManagedServer(this.#home, record, record.requestedAt);
     try {
       await server.load(record);
-      this.#servers.set(server.key, server);
-      this.#unusable.delete(server.key);
     } catch (error) {
       // What a hub's own function throws may pass.
       const mayPass = !(error instanceof OptionsError || error instanceof StateError);
-      this.#setAside(server.key, error, mayPass ? record : undefined);
+      this.#records.setAside(server.key, error, mayPass ? record : undefined);
+      return undefined;
     }
+    this.#servers.set(server.key, server);
+    return server;
   }
 
-  /** Brings back what could not be brought back at first. */
-  async #loadAgain(key: string): Promise<void> {
-    const { record } = this.#unusable.get(key) ?? {};
-    if (record !== undefined) {
-      await this.#load(record);
-      await this.#servers.get(key)?.recover();
-    }
-  }
-
-  #whyUnusable(key: string): string | undefined {
-    const { why } = this.#unusable.get(key) ?? {};
-    return (
-      why &&
-      `The store has this server already, and it can't be used: ${why.replace(/\.$/, '')}. Mend or remove ${JSON.stringify(key)}, look for its job, and restart the hub.`
-    );
-  }
-
-  /** Nothing is done about the server of a record that can't be understood, and the record stays. */
-  #setAside(key: string, cause: unknown, record?: ServerRecord): void {
-    const why = messageOf(cause);
-    const isNews = this.#unusable.get(key)?.why !== why;
-    this.#unusable.set(key, { why, ...(record && { record }) });
-    if (!isNews) {
-      return;
-    }
-    this.announce('warning', {
-      code: 'record-unusable',
-      message: `What the store has under ${JSON.stringify(key)} can't be used, so that nothing is done about that server: ${why}`,
-      cause,
+  /** Brings back what could not be brought back at first; once for all who need it. */
+  #loadAgain(key: string): Promise<void> {
+    return this.#records.tryAgain(key, async (record) => {
+      const server = await this.#load(record);
+      await server?.recover();
+      this.#looksForStrays ||= server?.isUnclear === true;
     });
   }
 
@@ -571,7 +465,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   #refuse(key: string, { user, spawnerName }: ServerRequest): void {
     const { userLimit = Number.POSITIVE_INFINITY, serverLimit = Number.POSITIVE_INFINITY } =
       this.policies;
-    const why = this.#whyUnusable(key);
+    const why = this.#records.whyUnusable(key);
     if (why !== undefined) {
       throw new StartError(why);
     }
@@ -638,11 +532,11 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     this.#servers.delete(server.key);
     // A start that failed may have left what it has not heard of.
     this.#looksForStrays ||= server.status === 'starting';
-    this.#failed.delete(server.key);
-    this.#failed.set(server.key, server);
-    const [oldest] = this.#failed.keys();
-    if (oldest !== undefined && this.#failed.size > mostFailed) {
-      this.#failed.delete(oldest);
+    this.#past.delete(server.key);
+    this.#past.set(server.key, server.progressLog);
+    const [oldest] = this.#past.keys();
+    if (oldest !== undefined && this.#past.size > mostPast) {
+      this.#past.delete(oldest);
     }
   }
 
@@ -654,10 +548,8 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     if (this.#looksForStrays) {
       this.#lookForStrays();
     }
-    for (const [key, { record }] of this.#unusable) {
-      if (record !== undefined) {
-        void this.#loadAgain(key);
-      }
+    for (const key of this.#records.pending) {
+      void this.#loadAgain(key);
     }
     for (const server of servers) {
       void server.saveAgain();
@@ -727,5 +619,3 @@ async function atMost(ms: number, task: Promise<unknown> | undefined): Promise<v
   await Promise.race([task, sleep(ms, over.signal)]);
   over.abort();
 }
-
-async function* nothing(): AsyncGenerator<ProgressEvent, void, undefined> {}

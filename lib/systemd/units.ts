@@ -60,7 +60,7 @@ export function serversIn(
   return [...units.values()].flatMap(({ id, state, reason: description = '' }) => {
     const { tag = '' } = descriptionOf(description) ?? {};
     const server = serverOf(tag, hubId);
-    if (server === undefined || state === 'ended') {
+    if (server === undefined || state === 'ended' || state === 'completing') {
       return [];
     }
     const fields = { unit: id, directory: `${directory}/${directoryName(id)}`, description };

@@ -34,6 +34,8 @@ describe('A survey of the jobs of a hub', () => {
     await running({}, { user: { name: 'bob', account: 'b2' }, serverName: 'r&d: lab' });
     const { id: ended } = await running({}, { serverName: 'ended' });
     await table.slurm.endJob(ended);
+    const { id: ending } = await running({}, { serverName: 'ending' });
+    table.slurm.setState(ending, 'COMPLETING');
     submit('alice', 'of hers');
     expect(names(await surveyed())).to.have.members(['alice/ 1001', 'bob/r&d: lab 1002']);
   });

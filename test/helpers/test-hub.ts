@@ -1,7 +1,7 @@
 import sinon from 'sinon';
 import type { SupervisorWarning } from '../../lib/supervisor/events.ts';
+import type { StartRequest, SupervisorOptions } from '../../lib/supervisor/setup.ts';
 import type { SupervisedServer } from '../../lib/supervisor/supervised-server.ts';
-import type { StartRequest, SupervisorOptions } from '../../lib/supervisor/supervisor.ts';
 import { Supervisor } from '../../lib/supervisor/supervisor.ts';
 import { spawnersOf, TestCluster } from './test-cluster.ts';
 import { forever, TestStore } from './test-store.ts';

@@ -68,7 +68,6 @@ describe('A survey of the units of a hub', () => {
     ].join('');
     const servers = await create().survey();
     expect(servers?.map(({ id }) => id)).to.deep.equal([
-      'jupyter-3.service',
       'jupyter-4.service',
       'jupyter-5.service',
     ]);

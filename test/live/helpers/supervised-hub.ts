@@ -10,8 +10,8 @@ import type { SupervisorPolicies } from '../../../lib/generated/options.ts';
 import type { CommandResult, CommandRunner, RunOptions } from '../../../lib/runners/runner.ts';
 import type { SupervisorEvents } from '../../../lib/supervisor/events.ts';
 import { FileStore } from '../../../lib/supervisor/file-store.ts';
+import type { RestoreReport, ServerName } from '../../../lib/supervisor/setup.ts';
 import type { SupervisedServer } from '../../../lib/supervisor/supervised-server.ts';
-import type { RestoreReport, ServerName } from '../../../lib/supervisor/supervisor.ts';
 import { Supervisor } from '../../../lib/supervisor/supervisor.ts';
 import { command } from './slurm.ts';
 
