@@ -5,14 +5,11 @@ import {
   AbortError,
   messageOf,
   OptionsError,
-  SpawnerError,
   StartError,
-  StartTimeoutError,
   StopError,
   StoreError,
 } from '../errors.ts';
 import type { ExitStatus, ServerAddress, SpawnerWarning } from '../events.ts';
-import type { SupervisorPolicies } from '../generated/options.ts';
 import type { ProgressEvent } from '../progress.ts';
 import { ProgressLog } from '../progress.ts';
 import { sleep } from '../sleep.ts';
@@ -20,22 +17,19 @@ import type { Spawner, StopOptions } from '../spawner.ts';
 import type { SpawnerState } from '../state.ts';
 import type { SupervisorEvents } from './events.ts';
 import type { Failures } from './failures.ts';
-import type { Metrics } from './metrics.ts';
 import type { Phase, ServerRecord, ServerRequest } from './record.ts';
 import { keyOf, writeRecord } from './record.ts';
 import { Saver } from './saver.ts';
+import type { StartHome } from './start.ts';
+import { ServerStart } from './start.ts';
 import type { ServerStatus } from './status.ts';
 import type { ServerStore } from './store.ts';
 import type { SupervisedServer } from './supervised-server.ts';
-import type { Turn, Turns } from './turns.ts';
 
 /** What a server needs of its supervisor. */
-export interface ServerHome {
-  readonly policies: SupervisorPolicies;
+export interface ServerHome extends StartHome {
   readonly store: ServerStore;
-  readonly turns: Turns;
   readonly failures: Failures;
-  readonly metrics: Metrics;
   /** Makes the spawner of a server. Throws what keeps it from being made. */
   create(request: ServerRequest): Promise<Spawner>;
   /** Emits an event. */
@@ -49,18 +43,8 @@ export interface ServerHome {
   removed(server: ManagedServer): void;
 }
 
-/** When a start has come how far, in ms of `performance.now()`. */
-interface Milestones {
-  slot: number;
-  submitted: number | undefined;
-  running: number | undefined;
-}
-
 /** In ms: how long a stop waits for the store. */
 const saveTime = 5000;
-
-/** In ms: between two tries of a start. */
-const longestPause = 1e9;
 
 /** One server from the request for it to its end. */
 export class ManagedServer implements SupervisedServer {
@@ -82,23 +66,12 @@ export class ManagedServer implements SupervisedServer {
   /** It is under way, until the store has what came of it. */
   #isBeginning = false;
   #stopping: Promise<void> | undefined;
-  /** Aborted when the server is to be started no further. */
-  readonly #halt = new AbortController();
+  readonly #start: ServerStart;
   #isDetached = false;
   /** Nothing that becomes of it is the business of this hub any more. */
   #isLetGo = false;
-  #turn: Turn | undefined;
-  #milestones: Milestones = { slot: 0, submitted: undefined, running: undefined };
   #wasReady = false;
   #isPolling = false;
-  #isClear = true;
-  #clarified: () => void = () => {};
-  readonly #clarity = new Promise<void>((resolve) => {
-    this.#clarified = () => {
-      this.#isClear = true;
-      resolve();
-    };
-  });
   /** Its end is told, and its hook called. */
   #leaving: Promise<void> | undefined;
   #isRemoved = false;
@@ -114,6 +87,10 @@ export class ManagedServer implements SupervisedServer {
     this.requestedAt = requestedAt;
     this.lastActivity = requestedAt;
     this.key = keyOf(request.user.name, request.serverName);
+    this.#start = new ServerStart(home, request.user.name, {
+      setStatus: (status) => this.#setStatus(status),
+      tell: (event) => this.#tellProgress(event),
+    });
     this.#saver = new Saver(home.store, this.key, () => writeRecord(this.#record()));
   }
 
@@ -182,11 +159,11 @@ export class ManagedServer implements SupervisedServer {
     this.#begin(async () => {
       this.#home.tell('status', this);
       await this.#saver.save();
-      const { signal } = this.#halt;
+      const { signal } = this.#start;
       const spawner = await unlessAborted(signal, () => this.#home.create(this.request));
       throwIfAborted(signal);
       this.#watch(spawner);
-      return this.#attempts(spawner);
+      return this.#start.begin(spawner);
     });
   }
 
@@ -202,7 +179,9 @@ export class ManagedServer implements SupervisedServer {
     }
     this.#watch(spawner);
     this.#status = phase;
-    this.#isClear = phase !== 'starting' || spawner.hasServer;
+    if (phase === 'starting' && !spawner.hasServer) {
+      this.#start.doubt();
+    }
     this.#wasReady = phase !== 'starting';
     if (this.#wasReady) {
       this.progressLog.end();
@@ -235,7 +214,7 @@ export class ManagedServer implements SupervisedServer {
 
   /** Whether its start was cut off when nothing was known yet of a job or unit: there may be one. */
   get isUnclear(): boolean {
-    return !this.#isClear && this.#spawner?.hasServer === false;
+    return this.#start.isUnclear && this.#spawner?.hasServer === false;
   }
 
   /**
@@ -248,7 +227,7 @@ export class ManagedServer implements SupervisedServer {
     if (state !== undefined) {
       this.#take(state);
     }
-    this.#clarified();
+    this.#start.clarify();
   }
 
   /**
@@ -260,7 +239,7 @@ export class ManagedServer implements SupervisedServer {
   adopt(state: SpawnerState): void {
     this.#take(state);
     this.#status = 'starting';
-    this.#clarified();
+    this.#start.clarify();
   }
 
   #take(state: SpawnerState): void {
@@ -272,39 +251,8 @@ export class ManagedServer implements SupervisedServer {
   /** Goes on with a start that was cut off, or begins it anew where nothing of it is there. */
   #goOn(): void {
     const spawner = this.#spawner;
-    this.#begin(async (requested) => {
-      if (spawner?.hasServer === false) {
-        await unlessAborted(this.#halt.signal, () => this.#clarity);
-        throwIfAborted(this.#halt.signal);
-      }
-      try {
-        return await this.#resume(spawner, requested);
-      } catch (error) {
-        const { policies, metrics } = this.#home;
-        if (spawner === undefined || policies.retries === 0 || !this.#mayRetry(spawner, error)) {
-          throw error;
-        }
-        metrics.retried();
-        return this.#attempts(spawner, 2);
-      }
-    });
-  }
-
-  async #resume(spawner: Spawner | undefined, requested: number): Promise<ServerAddress> {
-    if (spawner === undefined || !spawner.hasServer) {
-      throw new StartError('The hub ended before the start of the server had begun.', {
-        retryable: true,
-      });
-    }
-    // It may still wait for somebody else; when it runs it counts.
-    const turn = this.#home.turns.takeNow(this.user.name);
-    this.#turn = turn;
-    turn.pause();
-    this.#milestones = { slot: requested, submitted: undefined, running: undefined };
-    try {
-      return await spawner.resume();
-    } finally {
-      turn.end();
+    if (spawner !== undefined) {
+      this.#begin((requested) => this.#start.goOn(spawner, requested));
     }
   }
 
@@ -325,13 +273,13 @@ export class ManagedServer implements SupervisedServer {
     const { metrics, failures, tell } = this.#home;
     try {
       const address = await body(requested);
-      throwIfAborted(this.#halt.signal);
+      throwIfAborted(this.#start.signal);
       this.lastActivity = new Date();
       this.#wasReady = true;
       this.#setStatus('ready');
       failures.succeeded(this.key);
       failures.succeeded(this.spawnerName);
-      metrics.started({ requested, ...this.#milestones, ready: performance.now() });
+      metrics.started({ requested, ...this.#start.milestones, ready: performance.now() });
       tell('ready', this, address);
       await this.#saveOrWarn();
       return address;
@@ -341,47 +289,6 @@ export class ManagedServer implements SupervisedServer {
     } finally {
       this.progressLog.end();
     }
-  }
-
-  async #attempts(spawner: Spawner, first = 1): Promise<ServerAddress> {
-    const { turns, metrics, policies } = this.#home;
-    const { signal } = this.#halt;
-    for (let attempt = first; ; attempt += 1) {
-      this.#setStatus('waiting');
-      this.#turn = await turns.take(this.user.name, signal);
-      try {
-        throwIfAborted(signal);
-        this.#milestones = { slot: performance.now(), submitted: undefined, running: undefined };
-        this.#setStatus('starting');
-        throwIfAborted(signal);
-        return await spawner.start();
-      } catch (error) {
-        if (!this.#mayRetry(spawner, error) || attempt > policies.retries) {
-          throw error;
-        }
-        metrics.retried();
-        const longest = Math.min(policies.retryDelay * 2 ** (attempt - 1), longestPause);
-        const pause = longest * (0.5 + 0.5 * Math.random());
-        this.#tellProgress({
-          progress: 0,
-          message: `${error.message} It is tried again in ${Math.ceil(pause / 1000)} s.`,
-          outcome: 'starting',
-        });
-        this.#turn.end();
-        await sleep(pause, signal);
-        throwIfAborted(signal);
-      } finally {
-        this.#turn.end();
-      }
-    }
-  }
-
-  #mayRetry(spawner: Spawner, error: unknown): error is SpawnerError {
-    const isHalted = this.#halt.signal.aborted;
-    // Whoever has waited for long would wait once more, from the end of the queue.
-    const isQueued = error instanceof StartTimeoutError && error.step === 'queue';
-    const mayPass = error instanceof SpawnerError && error.retryable && !isQueued;
-    return mayPass && !isHalted && !spawner.hasServer;
   }
 
   async #startFailed(error: unknown): Promise<void> {
@@ -449,7 +356,7 @@ export class ManagedServer implements SupervisedServer {
     const { metrics } = this.#home;
     const wasStopping = this.#status === 'stopping';
     this.#setStatus('stopping');
-    this.#halt.abort(new AbortError('The server was stopped while it was being started.'));
+    this.#start.halt(new AbortError('The server was stopped while it was being started.'));
     if (!wasStopping) {
       // A store that does not answer keeps nobody from stopping.
       const saved = new AbortController();
@@ -486,7 +393,7 @@ export class ManagedServer implements SupervisedServer {
   /** Lets go of it, for a hub that ends: what lives goes on to live, and stays in the store. */
   async detach(): Promise<void> {
     this.#isDetached = true;
-    this.#halt.abort(new AbortError('The hub ends; it goes on with the start when it is back.'));
+    this.#start.halt(new AbortError('The hub ends; it goes on with the start when it is back.'));
     await this.#spawner?.detach();
     await this.#stopping?.catch(() => {});
     await this.#starting?.catch(() => {});
@@ -498,7 +405,7 @@ export class ManagedServer implements SupervisedServer {
   /** Where its start waits for its turn, it never has one. */
   halt(): void {
     if (this.#status === 'waiting') {
-      this.#halt.abort(new AbortError('The server was stopped while it was being started.'));
+      this.#start.halt(new AbortError('The server was stopped while it was being started.'));
     }
   }
 
@@ -557,13 +464,11 @@ export class ManagedServer implements SupervisedServer {
       }
     });
     spawner.on('submitted', (submitted) => {
-      this.#milestones.submitted ??= performance.now();
-      this.#turn?.pause();
+      this.#start.isSubmitted();
       tell('submitted', this, submitted);
     });
     spawner.on('running', (where) => {
-      this.#milestones.running ??= performance.now();
-      this.#turn?.resume();
+      this.#start.isRunning();
       tell('running', this, where);
     });
     spawner.on('moved', (address) => tell('moved', this, address));
