@@ -61,7 +61,9 @@ noProgress.end();
  *
  * A class that extends it gives `start`, `poll` and `stop`; `runStart`, `runStop` and `ended` do
  * what all kinds of spawners have in common. A class that keeps more than an address gives
- * `saveFields`, `loadFields` and `clearFields` too.
+ * `saveFields`, `loadFields` and `clearFields` too, and calls `untilSaved` before it makes a job or
+ * process. One whose `poll` says nothing during a start gives `awaitServer`, and one that has marks
+ * gives `tag` and `survey`.
  */
 export abstract class Spawner<
   O extends SpawnerOptions = SpawnerOptions,
