@@ -36,7 +36,7 @@ describe('GridEngineSpawner: a job that waits on a real Grid Engine', () => {
   });
 
   it('for what there is not says why, and can be given up by queueTimeout', async () => {
-    const request = { pe: 'smp', nprocs: 100 };
+    const request = { pe: 'smp', nprocs: 200 };
     const spawner = hub().create({ request, queueTimeout: 6000 });
     const events = new EventLog(spawner);
     const error = await rejection(spawner.start(), StartTimeoutError);
