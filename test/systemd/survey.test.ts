@@ -67,10 +67,7 @@ describe('A survey of the units of a hub', () => {
       row('jupyter-3--proxy', 'active', '/usr/lib/systemd/systemd-socket-proxyd 127.0.0.1:4000'),
     ].join('');
     const servers = await create().survey();
-    expect(servers?.map(({ id }) => id)).to.deep.equal([
-      'jupyter-4.service',
-      'jupyter-5.service',
-    ]);
+    expect(servers?.map(({ id }) => id)).to.deep.equal(['jupyter-4.service', 'jupyter-5.service']);
   });
 
   it('costs one command and one object for all who ask at the same time', async () => {
