@@ -22,16 +22,13 @@ export class Poller {
     if (this.#interval === 0 || !this.#isWanted()) {
       return;
     }
-    const timer = setTimeout(
-      () => {
-        void this.#poll().then(() => {
-          if (this.#timer === timer) {
-            this.restart();
-          }
-        });
-      },
-      this.#interval * (0.9 + 0.2 * Math.random()),
-    );
+    const timer = setTimeout(() => {
+      void this.#poll().then(() => {
+        if (this.#timer === timer) {
+          this.restart();
+        }
+      });
+    }, spread(this.#interval));
     timer.unref();
     this.#timer = timer;
   }
@@ -40,4 +37,9 @@ export class Poller {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
+}
+
+/** The interval, give or take a tenth by chance, so that not all come at once. */
+export function spread(interval: number): number {
+  return interval * (0.9 + 0.2 * Math.random());
 }

@@ -53,3 +53,7 @@ export class ProgressLog {
     }
   }
 }
+
+/** That of no start at all. */
+export const noProgress = new ProgressLog();
+noProgress.end();

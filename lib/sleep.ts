@@ -19,3 +19,13 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.addEventListener('abort', done, { once: true });
   });
 }
+
+/** Waits for something, but no longer than so many ms. */
+export async function atMost(ms: number, task: Promise<unknown> | undefined): Promise<void> {
+  const over = new AbortController();
+  try {
+    await Promise.race([task, sleep(ms, over.signal)]);
+  } finally {
+    over.abort();
+  }
+}

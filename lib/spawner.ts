@@ -15,9 +15,9 @@ import type { OptionsSchema } from './options.ts';
 import { checkOptions } from './options.ts';
 import { Poller } from './poller.ts';
 import type { ProgressEvent } from './progress.ts';
-import { ProgressLog } from './progress.ts';
+import { noProgress, ProgressLog } from './progress.ts';
 import { answersHttp, untilTrue } from './readiness.ts';
-import { LocalRunner } from './runners/local.ts';
+import { localRunner } from './runners/local.ts';
 import type { CommandRunner } from './runners/runner.ts';
 import { sleep } from './sleep.ts';
 import type { StartScope } from './start.ts';
@@ -44,13 +44,8 @@ const neverStarted: ExitStatus = {
   message: 'The server has not been started.',
 };
 
-const defaultRunner = new LocalRunner();
-
 /** In ms: between two polls while a start is gone on with. */
 const resumeInterval = 1000;
-
-const noProgress = new ProgressLog();
-noProgress.end();
 
 /**
  * Starts one single-user server, says whether it lives, and stops it.
@@ -108,7 +103,7 @@ export abstract class Spawner<
     this.context = checkContext(context);
     this.options = checkOptions<O>(new.target.schema, options);
     this.#kind = new.target.kind;
-    this.runner = context.runner ?? defaultRunner;
+    this.runner = context.runner ?? localRunner;
     this.#poller = new Poller(
       this.options.pollInterval,
       () => this.#mayHaveServer(),

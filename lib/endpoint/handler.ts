@@ -3,7 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { OptionsError } from '../errors.ts';
 import { createLog } from '../log.ts';
-import { sleep } from '../sleep.ts';
+import { atMost } from '../sleep.ts';
 
 const log = createLog('endpoint');
 const maxBodyBytes = 4096;
@@ -121,7 +121,8 @@ export function endpointHandler(
       if (taker === undefined) {
         throw new Refusal(409, 'This server has no job that could report a port now.');
       }
-      await saved(taker);
+      // A store that does not answer keeps no server from going on.
+      await atMost(savingTimeoutMs, taker.saved?.());
       return { status: 201, body: { port } };
     } catch (error) {
       if (error instanceof Refusal) {
@@ -148,13 +149,6 @@ export function endpointHandler(
       });
     },
   };
-}
-
-/** A store that does not answer keeps no server from going on. */
-async function saved(target: EndpointTarget): Promise<void> {
-  const over = new AbortController();
-  await Promise.race([target.saved?.(), sleep(savingTimeoutMs, over.signal)]);
-  over.abort();
 }
 
 /** Looks at every target however early one fits, so that the time taken tells nothing. */

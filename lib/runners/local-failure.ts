@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
-import { CommandError } from '../errors.ts';
+import { CommandError, codeOf } from '../errors.ts';
 import type { RunOptions } from './runner.ts';
 
 /** The name of the account that this process runs as, or its number if it has no name. */
@@ -90,9 +90,4 @@ async function exists(path: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-/** The code of an error of the system, as in `ENOENT`. */
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }

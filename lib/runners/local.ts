@@ -119,6 +119,9 @@ export class LocalRunner implements CommandRunner {
   }
 }
 
+/** Where commands are run if nothing else is said: one, so that those who ask the same share the answer. */
+export const localRunner = new LocalRunner();
+
 /** What is kept of one output stream. Bytes beyond the limit are read and dropped. */
 class Capture {
   truncated = false;

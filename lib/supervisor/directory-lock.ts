@@ -2,13 +2,13 @@ import { createHash, randomBytes } from 'node:crypto';
 import { link, open, readFile, readlink, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { messageOf, StoreError } from '../errors.ts';
+import { codeOf, messageOf, StoreError } from '../errors.ts';
 import type { ProcessIdentity, ProcessTable } from '../local/process.ts';
 import { processTable } from '../local/process.ts';
 import { createLog } from '../log.ts';
-import { LocalRunner } from '../runners/local.ts';
+import { localRunner } from '../runners/local.ts';
 import { sleep } from '../sleep.ts';
-import { codeOf, isMissing } from './files.ts';
+import { isMissing } from './files.ts';
 
 const log = createLog('store');
 
@@ -72,7 +72,7 @@ export class DirectoryLock {
     this.#directory = directory;
     this.#path = join(directory, 'lock');
     this.#options = options;
-    this.#processes = options.processes ?? processTable(new LocalRunner());
+    this.#processes = options.processes ?? processTable(localRunner);
   }
 
   /**

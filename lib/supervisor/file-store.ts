@@ -3,13 +3,12 @@ import { link, lstat, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { EventEmitter } from 'eventemitter3';
 import { Limiter } from '../batch/limiter.ts';
-import { messageOf, OptionsError, StoreError } from '../errors.ts';
+import { codeOf, messageOf, OptionsError, StoreError } from '../errors.ts';
 import { createLog } from '../log.ts';
 import { DirectoryLock } from './directory-lock.ts';
 import type { Entry } from './entry.ts';
 import { fileNameOf, formatEntry, parseEntry } from './entry.ts';
 import {
-  codeOf,
   isMissing,
   makePrivateDirectory,
   readRegularFile,

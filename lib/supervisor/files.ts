@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { StoreError } from '../errors.ts';
+import { codeOf, StoreError } from '../errors.ts';
 
 /** Neither follows a symbolic link nor waits at a pipe. */
 const readOnly = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -74,9 +74,4 @@ export async function readRegularFile(path: string): Promise<Uint8Array | null> 
 
 export function isMissing(error: unknown): boolean {
   return codeOf(error) === 'ENOENT';
-}
-
-/** The system's own name of an error. */
-export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }

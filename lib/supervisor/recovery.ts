@@ -123,7 +123,7 @@ export class Recovery {
     if (server !== undefined) {
       const isLost = isFirst && own !== undefined && !listed.has(own);
       if (server.isUnclear || (isLost && server.status !== 'stopping')) {
-        return this.#adopt(found, server, isFirst);
+        return this.#adopt(found, server);
       }
       if (server.status === 'waiting' || server.status === 'starting') {
         // Its own may be about to be made, or found.
@@ -142,17 +142,12 @@ export class Recovery {
     return this.#cancel(found, kind, server !== undefined);
   }
 
-  #adopt(found: Found, server: ManagedServer, isFirst: boolean): boolean {
+  #adopt(found: Found, server: ManagedServer): boolean {
     if (server.spawnerName !== found.kind.spawnerName) {
       return false;
     }
     try {
-      const { state } = found.marked;
-      if (isFirst) {
-        server.adopt(state);
-      } else {
-        server.clarify(state);
-      }
+      server.adopt(found.marked.state);
       this.#tell(found, 'adopted', 'the hub ended while the server was started');
     } catch (error) {
       this.#tell(found, 'reported', messageOf(error));

@@ -1,3 +1,4 @@
+import { spread } from '../poller.ts';
 import type { ManagedServer } from './server.ts';
 
 /** How many servers are dealt with before other work has its turn. */
@@ -27,8 +28,7 @@ export class Rounds {
     if (this.#isOver || this.#timer !== undefined) {
       return;
     }
-    const delay = this.#interval * (0.9 + 0.2 * Math.random());
-    this.#timer = setTimeout(() => this.#call('usual'), delay);
+    this.#timer = setTimeout(() => this.#call('usual'), spread(this.#interval));
     this.#timer.unref();
   }
 

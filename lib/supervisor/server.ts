@@ -12,7 +12,7 @@ import {
 import type { ExitStatus, ServerAddress, SpawnerWarning } from '../events.ts';
 import type { ProgressEvent } from '../progress.ts';
 import { ProgressLog } from '../progress.ts';
-import { sleep } from '../sleep.ts';
+import { atMost } from '../sleep.ts';
 import type { Spawner, StopOptions } from '../spawner.ts';
 import type { SpawnerState } from '../state.ts';
 import type { SupervisorEvents } from './events.ts';
@@ -126,6 +126,11 @@ export class ManagedServer implements SupervisedServer {
     return this.#spawner;
   }
 
+  /** Whether it is ready, healthy or not, and nobody stops it. */
+  get isUp(): boolean {
+    return this.#status === 'ready' || this.#status === 'unhealthy';
+  }
+
   /** Whether a stop was asked for that has failed, and that nobody is trying just now. */
   get isStopDue(): boolean {
     return this.#status === 'stopping' && this.#stopping === undefined && !this.#isRemoved;
@@ -142,8 +147,7 @@ export class ManagedServer implements SupervisedServer {
 
   /** Resolves when it is ready, for all who ask; rejects as its start does. */
   async whenReady(): Promise<ServerAddress> {
-    const isReady = this.#status === 'ready' || this.#status === 'unhealthy';
-    if (this.#starting !== undefined && (this.#isBeginning || !isReady)) {
+    if (this.#starting !== undefined && (this.#isBeginning || !this.isUp)) {
       return this.#starting;
     }
     if (this.address === undefined) {
@@ -217,35 +221,25 @@ export class ManagedServer implements SupervisedServer {
     return this.#start.isUnclear && this.#spawner?.hasServer === false;
   }
 
-  /**
-   * All have answered who could know of a job or unit.
-   *
-   * @param state of the one that was found
-   * @throws StateError if it is none of this server
-   */
-  clarify(state?: SpawnerState): void {
-    if (state !== undefined) {
-      this.#take(state);
-    }
+  /** All have answered who could know of a job or unit. */
+  clarify(): void {
     this.#start.clarify();
   }
 
   /**
-   * Takes a job or unit that carries its mark, since its own is not there: to be called before
-   * `recover()`.
+   * Takes a job or unit that carries its mark, since its own is not there: where it is unclear if there
+   * is one, and before `recover()`.
    *
    * @throws StateError if it is none of this server
    */
   adopt(state: SpawnerState): void {
-    this.#take(state);
-    this.#status = 'starting';
-    this.#start.clarify();
-  }
-
-  #take(state: SpawnerState): void {
     const spawner = this.#spawner;
     // The list may come from another class of the same batch system.
     spawner?.loadState({ ...state, spawner: spawner.getState().spawner });
+    if (this.#status === 'ready') {
+      this.#status = 'starting';
+    }
+    this.#start.clarify();
   }
 
   /** Goes on with a start that was cut off, or begins it anew where nothing of it is there. */
@@ -359,9 +353,7 @@ export class ManagedServer implements SupervisedServer {
     this.#start.halt(new AbortError('The server was stopped while it was being started.'));
     if (!wasStopping) {
       // A store that does not answer keeps nobody from stopping.
-      const saved = new AbortController();
-      await Promise.race([this.#saveOrWarn(), sleep(saveTime, saved.signal)]);
-      saved.abort();
+      await atMost(saveTime, this.#saveOrWarn());
     }
     try {
       for (let round = 1; ; round += 1) {
@@ -431,7 +423,7 @@ export class ManagedServer implements SupervisedServer {
   /** Asks whether it answers HTTP. Does not throw. */
   async checkHealth(): Promise<void> {
     const answers = await this.#spawner?.responds().catch(() => false);
-    if (this.#status !== 'ready' && this.#status !== 'unhealthy') {
+    if (!this.isUp) {
       return;
     }
     this.#silences = answers === false ? this.#silences + 1 : 0;
@@ -534,15 +526,10 @@ export class ManagedServer implements SupervisedServer {
   }
 
   #record(): ServerRecord {
-    const phase: Phase =
-      this.#status === 'ready' || this.#status === 'stopping'
-        ? this.#status
-        : this.#status === 'unhealthy'
-          ? 'ready'
-          : 'starting';
+    const unready: Phase = this.#status === 'stopping' ? 'stopping' : 'starting';
     return {
       ...this.request,
-      phase,
+      phase: this.isUp ? 'ready' : unready,
       requestedAt: this.requestedAt,
       state: this.#spawner?.getState(),
     };

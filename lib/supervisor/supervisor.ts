@@ -15,11 +15,11 @@ import {
 import type { ServerAddress } from '../events.ts';
 import type { SpawnerOptions, SupervisorPolicies } from '../generated/options.ts';
 import { checkOptions, sharedOptions } from '../options.ts';
-import type { ProgressEvent } from '../progress.ts';
-import { ProgressLog } from '../progress.ts';
-import { LocalRunner } from '../runners/local.ts';
+import type { ProgressEvent, ProgressLog } from '../progress.ts';
+import { noProgress } from '../progress.ts';
+import { localRunner } from '../runners/local.ts';
 import type { CommandRunner } from '../runners/runner.ts';
-import { sleep } from '../sleep.ts';
+import { atMost } from '../sleep.ts';
 import type { Spawner, StopOptions } from '../spawner.ts';
 import type { Json } from '../state.ts';
 import type { Stray, SupervisorEvents } from './events.ts';
@@ -49,9 +49,6 @@ import { Turns } from './turns.ts';
 /** Makes a spawner of one kind, with options of one server. */
 type SpawnerFactory = (context: SpawnerContext, options: Readonly<Record<string, Json>>) => Spawner;
 
-/** Where commands are run if nothing else is said: one, so that monitors are shared. */
-const defaultRunner = new LocalRunner();
-
 /** How many servers are asked at once whether they answer HTTP. */
 const callsAtOnce = 50;
 
@@ -70,9 +67,6 @@ const loadsAtOnce = 50;
 /** Of how many servers that are gone the last start can be looked at. */
 const mostPast = 1000;
 
-const noProgress = new ProgressLog();
-noProgress.end();
-
 /**
  * Keeps the servers of a hub: starts and stops them, follows them, and loses none of them over
  * crashes, outages and impatient users.
@@ -90,7 +84,7 @@ noProgress.end();
 export class Supervisor extends Announcer<SupervisorEvents> {
   /** Checked, completed with defaults, and frozen. */
   readonly policies: SupervisorPolicies;
-  readonly #setup: SupervisorSetup;
+  readonly #setup: Pick<SupervisorSetup, 'hub' | 'apiToken'>;
   readonly #runner: CommandRunner;
   readonly #metrics = new Metrics();
   readonly #kinds = new Map<string, SpawnerFactory>();
@@ -114,9 +108,9 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   /** @throws OptionsError */
   constructor(options: SupervisorOptions) {
     super();
-    const { store, hub, runner = defaultRunner, apiToken, ...policies } = options;
+    const { store, hub, runner = localRunner, apiToken, ...policies } = options;
     this.policies = checkOptions<SupervisorPolicies>('supervisor.json', policies);
-    this.#setup = { store, ...(hub && { hub }), ...(apiToken && { apiToken }) };
+    this.#setup = { ...(hub && { hub }), ...(apiToken && { apiToken }) };
     this.#runner = measured(runner, this.#metrics);
     if (typeof store?.set !== 'function' || typeof store.iterator !== 'function') {
       throw new OptionsError(
@@ -558,7 +552,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
       }
     }
     await allAtOnce(
-      servers.filter(({ status }) => status === 'ready' || status === 'unhealthy'),
+      servers.filter(({ isUp }) => isUp),
       async (server) => {
         // One answer that never comes keeps nobody from the next round.
         void server.poll();
@@ -568,15 +562,15 @@ export class Supervisor extends Announcer<SupervisorEvents> {
 
   #checkHealth(): Promise<void> {
     const servers = [...this.#servers.values()];
-    const awake = servers.filter(({ status }) => status === 'ready' || status === 'unhealthy');
-    return forEach(awake, callsAtOnce, (server) => server.checkHealth());
+    const up = servers.filter(({ isUp }) => isUp);
+    return forEach(up, callsAtOnce, (server) => server.checkHealth());
   }
 
   #cull(servers: readonly ManagedServer[]): void {
     const { idleTimeout, maxAge } = this.policies;
     const now = Date.now();
     for (const server of servers) {
-      if (server.status !== 'ready' && server.status !== 'unhealthy') {
+      if (!server.isUp) {
         continue;
       }
       if (this.#culling >= stopsAtOnce) {
@@ -611,11 +605,4 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     this.#looking = finish();
     return { adopted, done: this.#looking };
   }
-}
-
-/** Waits for something, but no longer than so many ms. */
-async function atMost(ms: number, task: Promise<unknown> | undefined): Promise<void> {
-  const over = new AbortController();
-  await Promise.race([task, sleep(ms, over.signal)]);
-  over.abort();
 }
