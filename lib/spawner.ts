@@ -344,6 +344,14 @@ export abstract class Spawner<
     return false;
   }
 
+  /**
+   * The port that its server has reported, as long as nothing shows that it listens there: until
+   * then `endpointHandler` lets no other server have it, since both may be on one node.
+   */
+  get awaitedPort(): number | undefined {
+    return undefined;
+  }
+
   /** What `JSON.stringify` makes of it: its state. */
   toJSON(): SpawnerState {
     return this.getState();

@@ -1,6 +1,7 @@
 import { abortError, throwIfAborted, withSignal } from './abort.ts';
 import type { StartStep } from './errors.ts';
-import { StartTimeoutError } from './errors.ts';
+import { StartError, StartTimeoutError } from './errors.ts';
+import type { ExitStatus } from './events.ts';
 
 /** What the body of a start is given by `runStart`. */
 export interface StartScope {
@@ -62,4 +63,27 @@ function timeoutMessage(step: StartStep, timeout: number): string {
     case 'readiness':
       return `The server did not answer within httpTimeout (${seconds}).`;
   }
+}
+
+/** What servers of many kinds write where another program has their port. */
+const portIsTaken =
+  /\baddress already in use\b|\bEADDRINUSE\b|\bport \d+ is (?:already in use|not available)\b/i;
+
+/**
+ * The error of a start whose server ended before it answered. It is retryable where the next one gets
+ * another node, or another port: what was free when it was chosen may be taken a moment later.
+ *
+ * @param log the end of what the server wrote, where that is known
+ */
+export function endedEarly(
+  message: string,
+  exit: ExitStatus | undefined,
+  log: string | null | undefined,
+): StartError {
+  const isOfTheNode = exit?.cause === 'node-failure' || exit?.cause === 'preempted';
+  return new StartError(message, {
+    ...(exit && { exit }),
+    ...(typeof log === 'string' && log !== '' && { log }),
+    retryable: isOfTheNode || portIsTaken.test(log ?? ''),
+  });
 }

@@ -4,7 +4,8 @@ import sinon from 'sinon';
 import { unlessAborted } from '../lib/abort.ts';
 import type { StartStep } from '../lib/errors.ts';
 import { AbortError, StartTimeoutError } from '../lib/errors.ts';
-import { runStep } from '../lib/start.ts';
+import type { ExitCause } from '../lib/events.ts';
+import { endedEarly, runStep } from '../lib/start.ts';
 import { rejected } from './helpers/errors.ts';
 
 /** A task that ends only when it is told to. */
@@ -84,5 +85,40 @@ describe('A step of a start', () => {
     await rejected(AbortError, runStep(AbortSignal.abort(), 'launch', 1000, run));
     expect(run.called).to.equal(false);
     expect(clock.countTimers()).to.equal(0);
+  });
+});
+
+describe('A start whose server ended early', () => {
+  const isRetryable = (cause: ExitCause, log?: string) =>
+    endedEarly('Ended.', { code: 1, signal: null, cause, message: 'Failed.' }, log).retryable;
+
+  it('may be tried again where its node was the reason', () => {
+    const causes = ['node-failure', 'preempted', 'failed', 'out-of-memory', 'timeout', 'cancelled'];
+    expect((causes as ExitCause[]).map((cause) => isRetryable(cause))).to.deep.equal([
+      true,
+      true,
+      false,
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  for (const log of [
+    'OSError: [Errno 98] Address already in use',
+    'Error: listen EADDRINUSE: address already in use 0.0.0.0:41234',
+    'listen tcp :41234: bind: address already in use',
+    'ERROR: the Jupyter server could not be started because port 41234 is not available.',
+    'The port 41234 is already in use, trying another port.',
+  ]) {
+    it(`may be tried again where its port was taken: ${log}`, () => {
+      expect(isRetryable('failed', `Starting\n${log}\nBye\n`)).to.equal(true);
+    });
+  }
+
+  it('may not be tried again for other words about ports', () => {
+    for (const log of ['', 'The port 41234 is open.', 'The module is not available', 'EADDR']) {
+      expect(isRetryable('failed', log)).to.equal(false);
+    }
   });
 });

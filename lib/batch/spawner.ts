@@ -12,6 +12,7 @@ import { sleep } from '../sleep.ts';
 import type { StopOptions } from '../spawner.ts';
 import { Spawner } from '../spawner.ts';
 import type { StartScope } from '../start.ts';
+import { endedEarly } from '../start.ts';
 import type { Json } from '../state.ts';
 import { JobClient } from './client.ts';
 import { exitOfJob } from './exit.ts';
@@ -192,6 +193,10 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       void this.#lookAgain();
     }
     return true;
+  }
+
+  override get awaitedPort(): number | undefined {
+    return this.starting ? this.#slot.job?.port : undefined;
   }
 
   /** The name under which the hub reaches an execution host; see the option `execHost`. */
@@ -416,9 +421,10 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       if (status.state === 'ended') {
         const log = logFile && (await this.#client.logTail(logFile, this.apiToken));
         const exit = await this.#finish(job, status);
-        throw new StartError(
+        throw endedEarly(
           `The job ${job.id} ended before its server answered: ${exit.message}${log ? ` The end of its log:\n${log}` : ''}`,
-          { exit, ...(log && { log }) },
+          exit,
+          log,
         );
       }
       yield status;

@@ -21,6 +21,8 @@ export interface EndpointTarget {
    * @returns whether the server has a job that may report one; else nothing has changed
    */
   acceptPort(port: number): boolean;
+  /** The port that it has reported, as long as nothing shows that it listens there. */
+  readonly awaitedPort?: number | undefined;
   /**
    * Resolves when the hub has saved that, as far as it says so: the server, which is told only then,
    * repeats its report to a hub that has crashed meanwhile.
@@ -50,6 +52,7 @@ interface Call {
   readonly method: string;
   readonly authorization: string | undefined;
   readonly contentLength: string | undefined;
+  readonly prefer: string | undefined;
   /** Called once, and not before the token is known. */
   readonly body: () => { readonly parsed: unknown } | AsyncChunks;
 }
@@ -84,6 +87,10 @@ class Refusal extends Error {
  * 408 for a body that takes longer than 10 s, 409 for a server that has no job, 413 for a body
  * over 4 KiB, and 500 where the spawner throws. Without a valid token the body is not read.
  *
+ * Jobs that start on one node at the same time may find the same port free. Where a request has the
+ * header `Prefer: another-port`, as that of our wrapper does, it gets 423 for the port of a server
+ * that is about to listen, and the job reports another.
+ *
  * @example
  * const endpoint = endpointHandler(() => servers.values());
  * createServer((req, res) => {
@@ -116,6 +123,11 @@ export function endpointHandler(
       }
       const targets = find(readToken(call.authorization));
       const port = readPort(await readBody(call));
+      const isAwaited = (target: EndpointTarget) =>
+        target.awaitedPort === port && !targets.includes(target);
+      if (call.prefer === 'another-port' && [...list()].some(isAwaited)) {
+        throw new Refusal(423, `Another server is about to take the port ${port}.`);
+      }
       // After a hand-over there may be two of the same server, of which one waits.
       const taker = targets.find((target) => target.acceptPort(port));
       if (taker === undefined) {
@@ -269,6 +281,7 @@ function nodeCall(req: IncomingMessage & { readonly body?: unknown }): Call {
     method: req.method ?? '',
     authorization: req.headers.authorization,
     contentLength: req.headers['content-length'],
+    prefer: req.headers['prefer']?.toString(),
     body() {
       if (req.readableDidRead && req.body !== undefined) return { parsed: req.body };
       const chunks = req[Symbol.asyncIterator]();
@@ -296,6 +309,7 @@ function fetchCall(request: Request): Call {
     method: request.method,
     authorization: request.headers.get('authorization') ?? undefined,
     contentLength: request.headers.get('content-length') ?? undefined,
+    prefer: request.headers.get('prefer') ?? undefined,
     body() {
       const reader = request.body?.getReader();
       return {

@@ -1,7 +1,8 @@
 /**
  * The three programs do the same, in what an execution node may have. Each takes the port of an
  * earlier try as its argument (empty at the first), prints that port or the free one it picked, a
- * space, and what the hub did, and ends with 0 (accepted), 75 (try again later) or 69 (refused).
+ * space, and what the hub did, and ends with 0 (accepted), 73 (try with another port), 75 (try
+ * again later) or 69 (refused).
  * They are written for old releases too: Python 3.4, Node 8, Perl 5.14; and without apostrophes, so
  * that they can be read in a job script, where they stand in a word in single quotes.
  */
@@ -36,6 +37,7 @@ try:
     connection.request("POST", url.path, json.dumps({"port": int(port)}), {
         "Authorization": "token " + os.environ["JUPYTERHUB_API_TOKEN"],
         "Content-Type": "application/json",
+        "Prefer": "another-port",
     })
     response = connection.getresponse()
     status, message = response.status, "%s %s" % (response.status, response.reason)
@@ -54,7 +56,8 @@ except Exception as error:
     end(69, "cannot be called: %s: %s" % (type(error).__name__, error))
 if 200 <= status <= 299:
     end(0, message)
-end(75 if status in (408, 429) or status >= 500 else 69, "answered " + message)
+later = status in (408, 429) or status >= 500
+end(73 if status == 423 else 75 if later else 69, "answered " + message)
 `;
 
 const nodeProgram = String.raw`
@@ -73,7 +76,8 @@ function finish(response, body) {
     if (typeof said === "string") message += ": " + said;
   } catch (error) {}
   if (status >= 200 && status <= 299) end(0, message);
-  end(status === 408 || status === 429 || status >= 500 ? 75 : 69, message);
+  var later = status === 408 || status === 429 || status >= 500;
+  end(status === 423 ? 73 : later ? 75 : 69, message);
 }
 function call() {
   setTimeout(function () { end(75, "did not answer within 10 s"); }, 10000);
@@ -89,7 +93,8 @@ function call() {
       headers: {
         Authorization: "token " + process.env.JUPYTERHUB_API_TOKEN,
         "Content-Type": "application/json",
-        "Content-Length": body.length
+        "Content-Length": body.length,
+        "Prefer": "another-port"
       }
     });
   } catch (error) {
@@ -149,6 +154,7 @@ my $response = HTTP::Tiny->new(max_redirect => 0, timeout => 10, verify_SSL => 1
   headers => {
     "Authorization" => "token $ENV{JUPYTERHUB_API_TOKEN}",
     "Content-Type" => "application/json",
+    "Prefer" => "another-port",
   },
   content => qq({"port": $port}),
 });
@@ -159,22 +165,24 @@ my $said = eval { require JSON::PP; JSON::PP->new->utf8->decode($response->{cont
 my $message = "answered $status $response->{reason}";
 $message .= ": $said" if defined $said && !ref $said;
 end_with(0, $message) if $status >= 200 && $status <= 299;
-end_with($status == 408 || $status == 429 || $status >= 500 ? 75 : 69, $message);
+my $later = $status == 408 || $status == 429 || $status >= 500;
+end_with($status == 423 ? 73 : $later ? 75 : 69, $message);
 `;
 
 /**
  * The part of a job script that tells the hub where the server will listen: POSIX shell text that
  * defines one function, `hubspawner_port`. It picks a free port of the execution node, posts it to
  * `$JUPYTERHUB_API_URL/batchspawner` with the server's own token (`$JUPYTERHUB_API_TOKEN`), and
- * prints it once the hub has accepted it. The request is that of Python's `batchspawner-singleuser`.
+ * prints it once the hub has accepted it. The request is that of Python's `batchspawner-singleuser`,
+ * with a header that says that another port will do as well; see `endpointHandler`.
  *
  *     HUBSPAWNER_PORT=$(hubspawner_port) || exit 1
  *
  * It runs on the first of python3, node and perl that is in PATH, and needs nothing installed. A hub
  * that is away, or answers 408, 429 or 5xx, is asked again in growing pauses of 2 minutes in all: a
  * job that has waited in the queue for hours must outlive a restart of the hub. Every try names the
- * same port, so that a repeat is harmless where only the answer was lost. Any other answer
- * ends it with 1 and a line on standard error; no redirect is followed, since the token would travel.
+ * same port, so that a repeat is harmless where only the answer was lost; after 423 it is another,
+ * since a second server is about to take that one. Any other answer ends it with 1 and a line on standard error; no redirect is followed, since the token would travel.
  * So does a token that is empty or not set.
  */
 export const callbackWrapper = `hubspawner_port() (
@@ -231,6 +239,7 @@ END_OF_PROGRAM
     case $status:$port in
       *:|*:*[!0-9]*) fail "$interpreter ended with exit code $status before it could call the hub." ;;
       0:*) printf "%s\\n" "$port"; exit 0 ;;
+      73:*) port= ;;
       75:*) ;;
       69:*) fail "The hub at $JUPYTERHUB_API_URL $said." ;;
       *) fail "$interpreter ended with exit code $status while it called the hub." ;;

@@ -11,6 +11,7 @@ import { sleep } from '../sleep.ts';
 import type { StopOptions } from '../spawner.ts';
 import { Spawner } from '../spawner.ts';
 import type { StartScope } from '../start.ts';
+import { endedEarly } from '../start.ts';
 import type { Json } from '../state.ts';
 import type { Account } from './account.ts';
 import { findAccount } from './account.ts';
@@ -249,10 +250,7 @@ export class LocalProcessSpawner extends Spawner<LocalProcessOptions> {
     const { prefix } = plan.account;
     const log = await endOfLog(this.runner, prefix, plan.logFile, this.apiToken, { timeout: 5000 });
     const why = exit?.message.replace(/\.$/, '') ?? 'The server ended';
-    return new StartError(`${why} before it answered; its output is in ${plan.logFile}.`, {
-      ...(exit !== undefined && { exit }),
-      ...(log !== undefined && { log }),
-    });
+    return endedEarly(`${why} before it answered; its output is in ${plan.logFile}.`, exit, log);
   }
 
   /** Leaves nothing of a server whose start has failed. */

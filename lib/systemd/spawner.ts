@@ -29,6 +29,7 @@ import { sleep } from '../sleep.ts';
 import type { StopOptions } from '../spawner.ts';
 import { Spawner } from '../spawner.ts';
 import type { StartScope } from '../start.ts';
+import { endedEarly } from '../start.ts';
 import type { Json } from '../state.ts';
 import { Manager } from './manager.ts';
 import type { Property } from './properties.ts';
@@ -396,9 +397,10 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
         }
         if (exit !== undefined) {
           const log = await this.#journal({ lines: 20, hasEnded: true });
-          throw new StartError(
+          throw endedEarly(
             `The unit ${service.unit} ended before its server answered: ${exit.message}${log ? ` The end of its journal:\n${log}` : ''}`,
-            { exit, ...(log !== null && log !== '' && { log }) },
+            exit,
+            log,
           );
         }
         await sleep(this.options.queryInterval, signal);

@@ -126,6 +126,7 @@ describe('BatchSpawner', () => {
       expect(error).to.be.instanceOf(StartError);
       if (error instanceof StartError) {
         expect(error.exit).to.deep.include({ code: 3, signal: null, cause: 'failed' });
+        expect(error.retryable).to.equal(false);
         expect(error.log).to.match(/no such module/);
         expect(error.message)
           .to.match(/exit code 3/)
@@ -135,6 +136,23 @@ describe('BatchSpawner', () => {
       expect(events).to.deep.equal(['submitted:1001', 'exited:failed']);
       expect(await spawner.poll()).to.deep.include({ cause: 'failed', code: 3 });
       expect(count('scancel')).to.equal(0);
+    });
+
+    it('keeps the port that was reported until its server has answered', async () => {
+      const spawner = create();
+      spawner.answering = false;
+      const { settled } = begin(spawner);
+      await table.clock.tickAsync(100);
+      table.slurm.setState('1001', 'RUNNING');
+      expect(spawner.awaitedPort).to.equal(undefined);
+      spawner.acceptPort(40_123);
+      expect(spawner.awaitedPort).to.equal(40_123);
+      await table.clock.tickAsync(10_000);
+      expect(spawner.awaitedPort).to.equal(40_123);
+      spawner.answering = true;
+      await table.clock.tickAsync(3000);
+      await settled;
+      expect(spawner.awaitedPort).to.equal(undefined);
     });
 
     it('gives a refused submission as the error that sbatch printed, and keeps no state', async () => {

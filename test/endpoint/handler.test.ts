@@ -13,6 +13,7 @@ import { OptionsError } from '../../lib/errors.ts';
 class Target implements EndpointTarget {
   readonly apiToken: string | undefined;
   readonly ports: number[] = [];
+  awaitedPort: number | undefined;
   starting = true;
 
   constructor(apiToken: string | undefined) {
@@ -170,6 +171,27 @@ describe('endpointHandler', function () {
         expect(status).to.equal(403);
       });
     }
+
+    it('a port that another server is about to take with 423, whoever can report another', async () => {
+      const elsewhere = { headers: { prefer: 'another-port' } };
+      ada.awaitedPort = 41234;
+      const others = { ...elsewhere, authorization: 'token secret-b' };
+      const { status, message } = await send({ ...others, body: '{"port": 41234}' });
+      expect([status, message]).to.deep.equal([
+        423,
+        'Another server is about to take the port 41234.',
+      ]);
+      expect((await send({ ...others, body: '{"port": 41235}' })).status).to.equal(201);
+      // As batchspawner-singleuser asks, which would give up.
+      const { status: old } = await send({
+        authorization: 'token secret-b',
+        body: '{"port": 41234}',
+      });
+      expect(old).to.equal(201);
+      // Its own, again.
+      expect((await send({ ...elsewhere, body: '{"port": 41234}' })).status).to.equal(201);
+      expect([ada.ports, bob.ports]).to.deep.equal([[41234], [41235, 41234]]);
+    });
 
     it('a caller without a valid token before it reads the body', async () => {
       for (const authorization of [null, 'token other']) {

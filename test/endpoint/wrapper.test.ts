@@ -208,6 +208,19 @@ printf '%s' "$HUBSPAWNER_PORT $# $1 $2"
           expect(stderr).not.to.contain(token);
         });
 
+        it('looks for another port where the hub answers that one is taken', async () => {
+          const message = 'Another server is about to take it.';
+          const { server, asked } = hub([503], [423, JSON.stringify({ message })], [201]);
+          const rest = pauses();
+          const { code, stdout, stderr } = await job(await listen(server), rest.env);
+          const [first, second, third] = asked.map(({ body }) => JSON.parse(body).port);
+          expect(code).to.equal(0);
+          expect(first).to.equal(second);
+          expect(stdout.toString()).to.equal(`${third} 2 first second one`);
+          expect(stderr).to.match(/answered 423 .*: Another server is about to take it\. Next try/);
+          expect(rest.taken()).to.have.length(2);
+        });
+
         it('gives up on 403 at once, and says in one line what the hub answered', async () => {
           const message = `No\nserver \u001b[31mhas ${token}, désolé.`;
           const { server, asked } = hub([403, JSON.stringify({ status: 403, message })]);
@@ -335,6 +348,34 @@ printf '%s' "$HUBSPAWNER_PORT $# $1 $2"
     const { server } = hub([201]);
     const { code } = await run([shells.dash, '-c', script], env('python3', await listen(server)));
     expect(code).to.equal(0);
+  });
+
+  it('has no port that our own handler keeps for another server', async () => {
+    const asked: number[] = [];
+    const other = {
+      apiToken: 'another',
+      acceptPort: () => false,
+      get awaitedPort() {
+        return asked[0];
+      },
+    };
+    const { node } = endpointHandler([
+      { apiToken: token, acceptPort: (port) => port !== asked[0] },
+      other,
+    ]);
+    const url = await listen(
+      createServer((req, res) => {
+        req.once('data', (chunk) => asked.push(JSON.parse(String(chunk)).port));
+        node(req, res);
+      }),
+    );
+    for (const interpreter of interpreters) {
+      asked.length = 0;
+      const { stdout } = await run([shells.dash, '-c', script], env(interpreter, url));
+      expect(asked.length).to.be.above(1);
+      expect(stdout.toString()).to.equal(`${asked.at(-1)} 2 first second one`);
+      expect(asked.at(-1)).not.to.equal(asked[0]);
+    }
   });
 
   it('is understood by our own handler', async () => {

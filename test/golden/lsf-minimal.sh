@@ -63,6 +63,7 @@ try:
     connection.request("POST", url.path, json.dumps({"port": int(port)}), {
         "Authorization": "token " + os.environ["JUPYTERHUB_API_TOKEN"],
         "Content-Type": "application/json",
+        "Prefer": "another-port",
     })
     response = connection.getresponse()
     status, message = response.status, "%s %s" % (response.status, response.reason)
@@ -81,7 +82,8 @@ except Exception as error:
     end(69, "cannot be called: %s: %s" % (type(error).__name__, error))
 if 200 <= status <= 299:
     end(0, message)
-end(75 if status in (408, 429) or status >= 500 else 69, "answered " + message)
+later = status in (408, 429) or status >= 500
+end(73 if status == 423 else 75 if later else 69, "answered " + message)
 END_OF_PROGRAM
         ;;
       node) node - "$1" <<\END_OF_PROGRAM
@@ -100,7 +102,8 @@ function finish(response, body) {
     if (typeof said === "string") message += ": " + said;
   } catch (error) {}
   if (status >= 200 && status <= 299) end(0, message);
-  end(status === 408 || status === 429 || status >= 500 ? 75 : 69, message);
+  var later = status === 408 || status === 429 || status >= 500;
+  end(status === 423 ? 73 : later ? 75 : 69, message);
 }
 function call() {
   setTimeout(function () { end(75, "did not answer within 10 s"); }, 10000);
@@ -116,7 +119,8 @@ function call() {
       headers: {
         Authorization: "token " + process.env.JUPYTERHUB_API_TOKEN,
         "Content-Type": "application/json",
-        "Content-Length": body.length
+        "Content-Length": body.length,
+        "Prefer": "another-port"
       }
     });
   } catch (error) {
@@ -176,6 +180,7 @@ my $response = HTTP::Tiny->new(max_redirect => 0, timeout => 10, verify_SSL => 1
   headers => {
     "Authorization" => "token $ENV{JUPYTERHUB_API_TOKEN}",
     "Content-Type" => "application/json",
+    "Prefer" => "another-port",
   },
   content => qq({"port": $port}),
 });
@@ -186,7 +191,8 @@ my $said = eval { require JSON::PP; JSON::PP->new->utf8->decode($response->{cont
 my $message = "answered $status $response->{reason}";
 $message .= ": $said" if defined $said && !ref $said;
 end_with(0, $message) if $status >= 200 && $status <= 299;
-end_with($status == 408 || $status == 429 || $status >= 500 ? 75 : 69, $message);
+my $later = $status == 408 || $status == 429 || $status >= 500;
+end_with($status == 423 ? 73 : $later ? 75 : 69, $message);
 END_OF_PROGRAM
         ;;
     esac
@@ -224,6 +230,7 @@ END_OF_PROGRAM
     case $status:$port in
       *:|*:*[!0-9]*) fail "$interpreter ended with exit code $status before it could call the hub." ;;
       0:*) printf "%s\n" "$port"; exit 0 ;;
+      73:*) port= ;;
       75:*) ;;
       69:*) fail "The hub at $JUPYTERHUB_API_URL $said." ;;
       *) fail "$interpreter ended with exit code $status while it called the hub." ;;

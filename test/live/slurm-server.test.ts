@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from 'chai';
 import type { SlurmSpawner } from '../../lib/batch/slurm.ts';
@@ -93,6 +93,32 @@ describe('SlurmSpawner: a server on a real Slurm', () => {
     assert.deepEqual(
       (await hub().jobsOf(spawner)).map(({ state }) => state),
       ['CANCELLED'],
+    );
+  });
+
+  it('has a port of its own where two jobs of one node find the same free', async () => {
+    const { scratch, options } = hub();
+    const programs = join(scratch, 'bin');
+    mkdirSync(programs);
+    const firstPort = 21_987;
+    const python = `#!/bin/sh
+[ "$*" != '-I - ' ] || ! mkdir "${scratch}/$USER/$SLURM_JOB_ID" || set -- -I - ${firstPort}
+exec /usr/bin/python3 "$@"
+`;
+    writeFileSync(join(programs, 'python3'), python, { mode: 0o755 });
+    const both = ['alice', 'bob'].map((name) => {
+      const cmd = ['sh', '-c', 'sleep 3; exec "$0" "$@"', ...(options.cmd ?? [])];
+      const request = { prologue: `PATH=${programs}:$PATH`, options: '#SBATCH --nodelist=cn1' };
+      return hub().create({ cmd, request }, { user: { name } });
+    });
+    const addresses = await Promise.all(both.map((spawner) => spawner.start()));
+    const [first, second] = addresses.map(({ port }) => port);
+    assert.include([first, second], firstPort);
+    assert.notEqual(first, second);
+    const accounts = await Promise.all(addresses.map(report));
+    assert.deepEqual(
+      accounts.map(({ account }) => account),
+      ['alice', 'bob'],
     );
   });
 

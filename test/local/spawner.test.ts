@@ -298,6 +298,12 @@ describe('LocalProcessSpawner', function () {
       other.close();
     });
 
+    it('may be tried again where another program was quicker to take the port', async () => {
+      const cmd = ['sh', '-c', 'echo "listen EADDRINUSE: address already in use"; exit 1'];
+      const error = await rejection(create('', { cmd }).start(), StartError);
+      assert.isTrue(error.retryable);
+    });
+
     it('refuses an address that is not of this machine', async () => {
       const error = await rejection(create('', { ip: '192.0.2.1' }).start(), StartError);
       assert.include(error.message, '192.0.2.1 (EADDRNOTAVAIL)');
