@@ -5,6 +5,7 @@ import { ParseError } from '../../lib/errors.ts';
 import type { Fixtures } from './fixtures.ts';
 import type { Damage } from './mutate.ts';
 import { apply } from './mutate.ts';
+import { randomFrom } from './random.ts';
 
 /** A job that readers are asked about. */
 export interface AskedJob {
@@ -123,17 +124,6 @@ function read<T>(reader: () => T): T | undefined {
 }
 
 type Random = () => number;
-
-/** Numbers from 0 to 1, the same ones at each run (mulberry32). */
-function randomFrom(seed: number): Random {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 function pick<T>(list: readonly T[], random: Random): T | undefined {
   return list[Math.floor(random() * list.length)];

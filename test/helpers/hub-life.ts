@@ -1,4 +1,4 @@
-import type sinon from 'sinon';
+import sinon from 'sinon';
 import type { CommandRunner, MemoryStore, ServerStore } from '../../lib/index.ts';
 import { Supervisor } from '../../lib/index.ts';
 import { readRecord } from '../../lib/supervisor/record.ts';
@@ -104,12 +104,28 @@ export async function phasesIn(store: MemoryStore): Promise<readonly string[]> {
 /** How often all that is due has its turn before time goes on: some of it gives way to other work. */
 const turns = 3;
 
-/** Lets a clock go on from timer to timer. */
-export class Time {
-  readonly #clock: sinon.SinonFakeTimers;
+/** In each test of a suite: a clock that goes on from timer to timer, and chance that is always the same. */
+export function useTime(): Time {
+  const time = new Time();
+  beforeEach(() => time.begin());
+  afterEach(() => time.end());
+  return time;
+}
 
-  constructor(clock: sinon.SinonFakeTimers) {
-    this.#clock = clock;
+class Time {
+  #clock: sinon.SinonFakeTimers | undefined;
+
+  begin(): void {
+    this.#clock = sinon.useFakeTimers({
+      now: new Date('2026-03-02T06:00:00Z'),
+      toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'],
+    });
+    sinon.stub(Math, 'random').returns(0.5);
+  }
+
+  end(): void {
+    sinon.restore();
+    this.#clock?.restore();
   }
 
   /** Returns whether it came to that within a time, in ms. */
@@ -122,10 +138,10 @@ export class Time {
       if (isSo()) {
         return true;
       }
-      if (Date.now() >= end || this.#clock.countTimers() === 0) {
+      if (Date.now() >= end || this.#clock?.countTimers() === 0) {
         return false;
       }
-      this.#clock.next();
+      this.#clock?.next();
     }
   }
 

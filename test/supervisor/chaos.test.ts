@@ -1,18 +1,8 @@
 import { expect } from 'chai';
 import sinon from 'sinon';
+import { randomFrom } from '../helpers/random.ts';
 import { fakeClock, TestHub } from '../helpers/test-hub.ts';
 import { crashed } from '../helpers/test-spawner.ts';
-
-/** Numbers from 0 to 1 that are the same at each run. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const users = ['ada', 'bob', 'carol', 'dora'];
 const policies = {

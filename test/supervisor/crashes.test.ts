@@ -1,12 +1,11 @@
 import { expect } from 'chai';
-import sinon from 'sinon';
 import { MemoryStore } from '../../lib/index.ts';
 import type { FaultPlan } from '../helpers/faults.ts';
 import { faults } from '../helpers/faults.ts';
 import type { Ground } from '../helpers/ground.ts';
 import { grounds } from '../helpers/ground.ts';
 import type { Crash } from '../helpers/hub-life.ts';
-import { HubLife, keysOf, phasesIn, Time } from '../helpers/hub-life.ts';
+import { HubLife, keysOf, phasesIn, useTime } from '../helpers/hub-life.ts';
 
 /** In ms: what is to come to an end has come to it by then. */
 const longest = 1_800_000;
@@ -15,21 +14,7 @@ const longest = 1_800_000;
 const rounds = 25_000;
 
 describe('A hub that ends at any step of a start and a stop', () => {
-  let clock: sinon.SinonFakeTimers;
-  let time: Time;
-
-  beforeEach(() => {
-    clock = sinon.useFakeTimers({
-      now: new Date('2026-03-02T06:00:00Z'),
-      toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'],
-    });
-    sinon.stub(Math, 'random').returns(0.5);
-    time = new Time(clock);
-  });
-  afterEach(() => {
-    sinon.restore();
-    clock.restore();
-  });
+  const time = useTime();
 
   /** Starts a server, waits, and stops it, as far as the hub comes. */
   async function liveOn(hub: HubLife): Promise<void> {

@@ -1,12 +1,11 @@
 import { expect } from 'chai';
-import sinon from 'sinon';
 import type { ServerAddress } from '../../lib/index.ts';
 import { MemoryStore, SpawnerError } from '../../lib/index.ts';
 import type { FaultPlan } from '../helpers/faults.ts';
 import { faults } from '../helpers/faults.ts';
 import type { Ground } from '../helpers/ground.ts';
 import { grounds } from '../helpers/ground.ts';
-import { HubLife, keysOf, Time } from '../helpers/hub-life.ts';
+import { HubLife, keysOf, useTime } from '../helpers/hub-life.ts';
 
 /** In ms: what is to come to an end has come to it by then. */
 const longest = 1_800_000;
@@ -18,21 +17,7 @@ const rounds = 25_000;
 const mostMore = 60;
 
 describe('A start and a stop by a Supervisor, where a command goes wrong', () => {
-  let clock: sinon.SinonFakeTimers;
-  let time: Time;
-
-  beforeEach(() => {
-    clock = sinon.useFakeTimers({
-      now: new Date('2026-03-02T06:00:00Z'),
-      toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'],
-    });
-    sinon.stub(Math, 'random').returns(0.5);
-    time = new Time(clock);
-  });
-  afterEach(() => {
-    sinon.restore();
-    clock.restore();
-  });
+  const time = useTime();
 
   /** Starts a server, waits, and stops it. Returns what is not as it has to be, and the commands. */
   async function startAndStop(makeGround: () => Ground, plan?: FaultPlan) {
