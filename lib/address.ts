@@ -39,3 +39,14 @@ export function addressIn(
 export function isPort(port: unknown): port is number {
   return typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65535;
 }
+
+/** From 1024 on; those below are nobody's to choose. */
+const shunned = new Set([
+  ...[1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566],
+  ...[6665, 6666, 6667, 6668, 6669, 6679, 6697, 10_080],
+]);
+
+/** Whether browsers and `fetch()` refuse to go to a port ("bad port", https://fetch.spec.whatwg.org). */
+export function isShunned(port: number): boolean {
+  return shunned.has(port);
+}

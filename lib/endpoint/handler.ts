@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isShunned } from '../address.ts';
 import { OptionsError } from '../errors.ts';
 import { createLog } from '../log.ts';
 import { atMost } from '../sleep.ts';
@@ -21,7 +22,7 @@ export interface EndpointTarget {
    * @returns whether the server has a job that may report one; else nothing has changed
    */
   acceptPort(port: number): boolean;
-  /** The port that it has reported, as long as nothing shows that it listens there. */
+  /** The port that it has reported, as long as it may not listen there yet. */
   readonly awaitedPort?: number | undefined;
   /**
    * Resolves when the hub has saved that, as far as it says so: the server, which is told only then,
@@ -89,7 +90,7 @@ class Refusal extends Error {
  *
  * Jobs that start on one node at the same time may find the same port free. Where a request has the
  * header `Prefer: another-port`, as that of our wrapper does, it gets 423 for the port of a server
- * that is about to listen, and the job reports another.
+ * that is about to listen, and for one to which no browser goes, and the job reports another.
  *
  * @example
  * const endpoint = endpointHandler(() => servers.values());
@@ -123,10 +124,14 @@ export function endpointHandler(
       }
       const targets = find(readToken(call.authorization));
       const port = readPort(await readBody(call));
-      const isAwaited = (target: EndpointTarget) =>
-        target.awaitedPort === port && !targets.includes(target);
-      if (call.prefer === 'another-port' && [...list()].some(isAwaited)) {
-        throw new Refusal(423, `Another server is about to take the port ${port}.`);
+      if (call.prefer === 'another-port') {
+        const others = [...list()].filter((target) => !targets.includes(target));
+        if (others.some(({ awaitedPort }) => awaitedPort === port)) {
+          throw new Refusal(423, `Another server is about to take the port ${port}.`);
+        }
+        if (isShunned(port)) {
+          throw new Refusal(423, `Browsers refuse to go to the port ${port}.`);
+        }
       }
       // After a hand-over there may be two of the same server, of which one waits.
       const taker = targets.find((target) => target.acceptPort(port));

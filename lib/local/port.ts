@@ -1,4 +1,5 @@
 import { createServer } from 'node:net';
+import { isShunned } from '../address.ts';
 import { StartError } from '../errors.ts';
 
 /** A port that no other server of this process is given until `release()`. */
@@ -19,6 +20,9 @@ const reserved = new Set<number>();
 export async function reservePort(ip: string, wanted: number): Promise<ReservedPort> {
   for (;;) {
     const port = await probe(ip, wanted);
+    if (wanted === 0 && isShunned(port)) {
+      continue;
+    }
     if (!reserved.has(port)) {
       reserved.add(port);
       return { port, release: () => reserved.delete(port) };

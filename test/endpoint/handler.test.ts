@@ -193,6 +193,14 @@ describe('endpointHandler', function () {
       expect([ada.ports, bob.ports]).to.deep.equal([[41234], [41235, 41234]]);
     });
 
+    it('a port to which no browser goes with 423, whoever can report another', async () => {
+      const headers = { prefer: 'another-port' };
+      const { status, message } = await send({ headers, body: '{"port": 6000}' });
+      expect([status, message]).to.deep.equal([423, 'Browsers refuse to go to the port 6000.']);
+      expect((await send({ body: '{"port": 6000}' })).status).to.equal(201);
+      expect(ada.ports).to.deep.equal([6000]);
+    });
+
     it('a caller without a valid token before it reads the body', async () => {
       for (const authorization of [null, 'token other']) {
         const request = post({ authorization, body: '{"port": 1}' });
