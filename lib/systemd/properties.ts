@@ -1,9 +1,9 @@
 import { OptionsError } from '../errors.ts';
 import type { SystemdOptions } from '../generated/options.ts';
-import { parseTemplate, renderArguments } from '../template.ts';
+import { renderArguments } from '../template.ts';
 import { bytes } from '../units.ts';
 import type { UnitFacts } from './unit-name.ts';
-import { escapedFacts } from './unit-name.ts';
+import { escapedFacts, templateFor } from './unit-name.ts';
 
 /** A property of a unit, as systemd-run takes it. */
 export interface Property {
@@ -131,14 +131,34 @@ export function slicePropertiesOf(
   );
 }
 
-/** The slice of a server. The values are escaped: a `-` would put it inside of another slice. */
+/**
+ * The slice of a server, with `.slice`, as `systemd-run --slice` completes it. The values are escaped:
+ * a `-` would put it inside of another slice.
+ *
+ * @throws OptionsError where it is no name of a slice
+ */
 export function sliceName(slice: string, facts: UnitFacts): string {
-  return filled(slice, 'slice', escapedFacts(facts));
+  const escaped = escapedFacts(facts);
+  // A value that ends in .slice is not the template's own end.
+  const plain = Object.entries(escaped).map(([name, value]) => [name, value && '_'] as const);
+  const shape = filled(slice, 'slice', { ...escaped, ...Object.fromEntries(plain) });
+  const name = filled(slice, 'slice', escaped);
+  const full = /\.[a-z]+$/.test(shape) ? name : `${name}.slice`;
+  // systemd.slice(5): each `-` goes down by one slice.
+  const isName =
+    full === '-.slice' || /^[A-Za-z0-9:_.\\]+(?:-[A-Za-z0-9:_.\\]+)*\.slice$/.test(full);
+  if (!isName || full.length > 255) {
+    throw new OptionsError(
+      'slice',
+      `a template of the name of a slice, such as jupyter.slice or jupyter-{{account}}; it makes ${full}`,
+    );
+  }
+  return full;
 }
 
 /** A template filled in with values that add nothing of their own to a list of systemd's. */
 function plainlyFilled(template: string, option: string, facts: UnitFacts): string {
-  for (const name of parseTemplate(template, option).names) {
+  for (const name of templateFor(facts, template, option).names) {
     const value = Object.entries(facts).find(([fact]) => fact === name)?.[1] ?? '';
     if (/[\s\p{Cc}:%$"'\\/]|\.\.|^\.$/u.test(value)) {
       throw new OptionsError(
@@ -157,7 +177,7 @@ function plainlyFilled(template: string, option: string, facts: UnitFacts): stri
  * @throws OptionsError
  */
 export function filled(template: string, option: string, facts: UnitFacts): string {
-  const [text] = renderArguments([parseTemplate(template, option)], { ...facts });
+  const [text] = renderArguments([templateFor(facts, template, option)], { ...facts });
   if (text === undefined) {
     throw new OptionsError(option, 'a template that does not come out empty');
   }

@@ -21,7 +21,7 @@ import { insist } from '../insist.ts';
 import type { ReservedPort } from '../local/port.ts';
 import { reservePort } from '../local/port.ts';
 import type { MarkedServer } from '../mark.ts';
-import { hubIdOf, newMark } from '../mark.ts';
+import { hubIdOf, newMark, serverOf } from '../mark.ts';
 import { withoutSecret } from '../runners/log-tail.ts';
 import type { PasswdEntry } from '../runners/passwd.ts';
 import { passwdEntry } from '../runners/passwd.ts';
@@ -111,9 +111,24 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     this.#unit = unitName(this.options.unitNameTemplate, this.#facts);
     this.#properties = propertiesOf(this.options, this.#facts);
     slicePropertiesOf(this.options, this.#facts);
+    this.#checkSlice();
     this.#accountName();
+    this.#givenDirectory();
+    this.#givenPaths();
     if (this.options.scope === 'user') {
       this.#checkUserScope();
+    }
+  }
+
+  /** @throws OptionsError for properties of a slice that there is not */
+  #checkSlice(): void {
+    const { slice, sliceProperties } = this.options;
+    if (slice === undefined && Object.keys(sliceProperties).length > 0) {
+      throw new OptionsError(
+        'sliceProperties',
+        'left out where there is no slice',
+        'The option sliceProperties does nothing without the option slice, which names the slice that gets them.',
+      );
     }
   }
 
@@ -188,13 +203,15 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
   }
 
   /** Nothing where `scope` is `user`: each account has a systemd of its own. */
-  override async survey(): Promise<readonly MarkedServer[] | undefined> {
+  override async survey(
+    since = performance.now() + 1,
+  ): Promise<readonly MarkedServer[] | undefined> {
     const hubId = hubIdOf(this.context);
     const { scope, runtimeDir = systemDirectory } = this.options;
     if (hubId === undefined || scope === 'user') {
       return [];
     }
-    const units = await this.#monitor(this.#manager(undefined)).all(performance.now() + 1);
+    const units = await this.#monitor(this.#manager(undefined)).all(since);
     return (
       units &&
       surveys.of(units, JSON.stringify([hubId, runtimeDir]), () =>
@@ -492,11 +509,8 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     if (activeState === 'inactive') {
       return undefined;
     }
-    const [, hub] = /^hubspawner:([0-9a-f]+):/.exec(description) ?? [];
-    if (activeState !== 'failed' && hub !== undefined && hub !== hubOf(this.#newTag())) {
-      throw new StartError(
-        `The unit ${service.unit} is a server of another hub, or of this one when its apiUrl was another: give each hub an unitNameTemplate of its own, or stop the unit.`,
-      );
+    if (activeState !== 'failed' && description.startsWith('hubspawner:')) {
+      this.#refuseOther(service.unit, tagIn(description));
     }
     const { port } = descriptionOf(description) ?? {};
     if (this.options.existingUnit === 'adopt' && activeState === 'active' && port !== undefined) {
@@ -511,6 +525,22 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     }
     await service.reset();
     return undefined;
+  }
+
+  /** @throws StartError where the tag of a unit is not of this hub, this person and this server */
+  #refuseOther(unit: string, tag: string): void {
+    const hub = hubOf(this.#newTag()) ?? '';
+    if (hubOf(tag) !== hub) {
+      throw new StartError(
+        `The unit ${unit} is a server of another hub, or of this one when its apiUrl was another: give each hub an unitNameTemplate of its own, or stop the unit.`,
+      );
+    }
+    const { user, serverName } = serverOf(tag, hub) ?? {};
+    if (user !== this.context.user.name || serverName !== this.serverName) {
+      throw new StartError(
+        `The unit ${unit} is another server of this hub, whose person and name stand in its description: give the hub an unitNameTemplate that tells all servers apart, or stop that one.`,
+      );
+    }
   }
 
   #newTag(): string {
@@ -590,36 +620,39 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
   }
 
   #workingDirectory(entry: PasswdEntry | undefined): string {
+    return entry === undefined
+      ? `/var/lib/${directoryName(this.#unit)}`
+      : (this.#givenDirectory() ?? entry.home);
+  }
+
+  #givenDirectory(): string | undefined {
     const { userWorkingDir } = this.options;
-    if (entry === undefined) {
-      return `/var/lib/${directoryName(this.#unit)}`;
-    }
-    const directory =
-      userWorkingDir === undefined
-        ? entry.home
-        : filled(userWorkingDir, 'userWorkingDir', this.#facts);
-    if (!directory.startsWith('/')) {
+    const directory = userWorkingDir && filled(userWorkingDir, 'userWorkingDir', this.#facts);
+    if (directory?.startsWith('/') === false) {
       throw new OptionsError('userWorkingDir', 'a template of an absolute path');
     }
     return directory;
   }
 
+  #givenPaths(): readonly string[] {
+    return this.options.extraPaths.map((path, index) =>
+      filled(path, `extraPaths[${index}]`, this.#facts),
+    );
+  }
+
   #environmentOf(service: Service, entry: PasswdEntry | undefined): Record<string, string> {
-    const { environment, extraPaths, defaultShell } = this.options;
+    const { environment, defaultShell } = this.options;
     const account = {
       ...(entry && { USER: entry.name, LOGNAME: entry.name }),
       HOME: entry?.home ?? `/var/lib/${directoryName(service.unit)}`,
       SHELL: defaultShell ?? entry?.shell ?? '/bin/bash',
     };
     const given = this.environment();
-    const paths = extraPaths.map((path, index) =>
-      filled(path, `extraPaths[${index}]`, this.#facts),
-    );
     return {
       ...account,
       ...given,
       ...Object.fromEntries(Object.entries(account).filter(([name]) => !(name in environment))),
-      PATH: [...paths, given['PATH'] ?? defaultPath].join(':'),
+      PATH: [...this.#givenPaths(), given['PATH'] ?? defaultPath].join(':'),
     };
   }
 

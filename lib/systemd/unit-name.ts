@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { SpawnerContext } from '../context.ts';
 import { OptionsError } from '../errors.ts';
+import type { Template } from '../template.ts';
 import { parseTemplate, renderArguments } from '../template.ts';
 
 /** What templates of the options know. */
 export interface UnitFacts {
   readonly username: string;
+  /** '' where the hub gives none; no template can use it then. */
   readonly userid: string;
   readonly servername: string;
   readonly account: string;
@@ -14,6 +16,23 @@ export interface UnitFacts {
 /** What templates are told of a server. */
 export function unitFacts({ user, serverName = '' }: SpawnerContext, account: string): UnitFacts {
   return { username: user.name, userid: user.id ?? '', servername: serverName, account };
+}
+
+/**
+ * A template of an option, read.
+ *
+ * @throws OptionsError where it is none, or uses the id of a person who has none
+ */
+export function templateFor({ userid }: UnitFacts, text: string, option: string): Template {
+  const template = parseTemplate(text, option);
+  if (userid === '' && template.names.has('userid')) {
+    throw new OptionsError(
+      option,
+      'a template without {{userid}} where the context has no user.id',
+      `The template of the option ${option} uses {{userid}}, but the context has no user.id.`,
+    );
+  }
+  return template;
 }
 
 /**
@@ -29,18 +48,14 @@ const longest = 180;
  * @throws OptionsError where the template makes no name, or the same for two servers
  */
 export function unitName(template: string, facts: UnitFacts): string {
-  const samples = [
-    { ...facts, username: 'ab', servername: 'c' },
-    { ...facts, username: 'a', servername: 'bc' },
-    { username: 'b', userid: 'b', account: 'b', servername: 'c' },
-  ].map((sample) => fullName(template, sample));
-  if (new Set(samples).size < samples.length) {
+  const parsed = templateFor(facts, template, 'unitNameTemplate');
+  if (confuses(template, parsed)) {
     throw new OptionsError(
       'unitNameTemplate',
-      'a template that tells one server from another: {{username}} and {{servername}} with a - between them',
+      'a template that tells one server from another: {{username}} or {{userid}}, and {{servername}}, with a - between them; people may share an {{account}}',
     );
   }
-  const name = fullName(template, facts);
+  const name = fullName(parsed, facts);
   const short =
     name.length <= longest
       ? name
@@ -48,8 +63,22 @@ export function unitName(template: string, facts: UnitFacts): string {
   return `${short}.service`;
 }
 
-function fullName(template: string, facts: UnitFacts): string {
-  const parsed = parseTemplate(template, 'unitNameTemplate');
+/** Whether it makes one name for two servers. Values may hold what stands between them. */
+function confuses(template: string, parsed: Template): boolean {
+  return template.split(/\{\{.*?\}\}/).some((between) => {
+    const long = `a${between}a`;
+    const people = [
+      { username: 'a', userid: long, account: 'a' },
+      { username: long, userid: 'a', account: 'a' },
+    ];
+    const names = people.flatMap((person) =>
+      ['', 'a', long].map((servername) => fullName(parsed, { ...person, servername })),
+    );
+    return new Set(names).size < names.length;
+  });
+}
+
+function fullName(parsed: Template, facts: UnitFacts): string {
   const escaped = escapedFacts(facts);
   const [name = ''] = renderArguments([parsed], { ...escaped });
   if (!/^[A-Za-z0-9:_.\\@-]+$/.test(name) || name.startsWith('.')) {

@@ -126,12 +126,6 @@ describe('SystemdSpawner: starts that fail on a real systemd', () => {
       /unitExtraProperties\.ProtectProc asks for .*maybe/,
     ],
     [
-      'a slice that is none',
-      { slice: 'jupyter' },
-      OptionsError,
-      /option slice asks for .* Invalid unit name/,
-    ],
-    [
       'a slice property that is none',
       { slice: 'jupyter.slice', sliceProperties: { FooBar: '1' } },
       OptionsError,

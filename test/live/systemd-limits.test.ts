@@ -89,7 +89,7 @@ describe('SystemdSpawner: limits that the kernel enforces', () => {
 
   it('slice: what it limits holds for two servers together', async () => {
     const together = {
-      slice: 'jupyter-{{account}}.slice',
+      slice: 'jupyter-{{account}}',
       sliceProperties: { TasksMax: '40', MemoryMax: '150M' },
     };
     const [first, second] = [create(together), create(together, { serverName: 'second' })];

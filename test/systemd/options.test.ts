@@ -79,6 +79,19 @@ describe('The properties of a unit', () => {
     expect(sliceName(slice, { ...facts, account: 'a-b' })).to.equal('jupyter-a\\x2db.slice');
   });
 
+  for (const [slice, name] of [
+    ['jupyter', 'jupyter.slice'],
+    ['jupyter-{{account}}', 'jupyter-ada.slice.slice'],
+    ['jupyter-{{account}}.slice', 'jupyter-ada.slice.slice'],
+    ['{{#account}}a.slice{{/account}}', 'a.slice'],
+    ['team.{{account}}', 'team.ada.slice.slice'],
+    ['-.slice', '-.slice'],
+  ] as const) {
+    it(`have for an account ada.slice of ${slice} the slice ${name}`, () => {
+      expect(sliceName(slice, { ...facts, account: 'ada.slice' })).to.equal(name);
+    });
+  }
+
   for (const servername of [
     'x /root',
     'x:/root',
@@ -119,6 +132,29 @@ describe('The properties of a unit', () => {
     [{ unitExtraProperties: { 'Bad Name': 'x' } }, 'unitExtraProperties.Bad Name'],
     [{ unitExtraProperties: { LimitNOFILE: 7 } }, 'unitExtraProperties.LimitNOFILE'],
     [{ slice: 'a\nb' }, 'slice'],
+    ...[
+      'foo.service',
+      'a/b.slice',
+      'a b',
+      '-a',
+      'a-',
+      'a--b',
+      '.slice',
+      'a@b',
+      'a-{{servername}}',
+    ].map((slice) => [{ slice }, 'slice'] as const),
+    [{ slice: 'a'.repeat(250) }, 'slice'],
+    [{ sliceProperties: { MemoryMax: '1G' } }, 'sliceProperties'],
+    [{ usernameTemplate: 'u{{userid}}' }, 'usernameTemplate'],
+    [{ unitNameTemplate: 'hub-{{userid}}' }, 'unitNameTemplate'],
+    [{ userWorkingDir: '/srv/{{userid}}' }, 'userWorkingDir'],
+    [{ userWorkingDir: 'srv/{{username}}' }, 'userWorkingDir'],
+    [{ extraPaths: ['/bin', '/srv/{{userid}}'] }, 'extraPaths[1]'],
+    [{ slice: 'hub-{{userid}}.slice' }, 'slice'],
+    [{ readonlyPaths: ['/srv/{{userid}}'] }, 'readonlyPaths[0]'],
+    [{ readwritePaths: ['/srv/{{userid}}'] }, 'readwritePaths[0]'],
+    [{ unitExtraProperties: { BindPaths: '/srv/{{userid}}' } }, 'unitExtraProperties.BindPaths'],
+    [{ slice: 'a', sliceProperties: { Description: '{{userid}}' } }, 'sliceProperties.Description'],
     [{ cpuWeight: 0 }, 'cpuWeight'],
     [{ protectHome: 'yes' }, 'protectHome'],
     [{ scope: 'user', dynamicUsers: true }, 'dynamicUsers'],

@@ -15,6 +15,7 @@ import { expect } from 'chai';
 import type { SpawnerContext } from '../../lib/context.ts';
 import { CommandError, OptionsError, StartError, StateError, StopError } from '../../lib/errors.ts';
 import type { SystemdOptions } from '../../lib/generated/options.ts';
+import { newMark } from '../../lib/mark.ts';
 import type { CommandResult } from '../../lib/runners/runner.ts';
 import { SystemdSpawner } from '../../lib/systemd/spawner.ts';
 import { rejected } from '../helpers/errors.ts';
@@ -230,6 +231,13 @@ describe('SystemdSpawner', () => {
     systemd.startOther(unit, 'something else');
     await create({ existingUnit: 'adopt' }).start();
     expect(systemd.units.get(unit)?.description).to.match(/^hubspawner:\S+ port \d+$/);
+  });
+
+  it('sets properties of the slice that the server gets', async () => {
+    await create({ slice: 'jupyter', sliceProperties: { MemoryMax: '1G' } }).start();
+    expect(started()).to.include('--property=Slice=jupyter.slice');
+    const set = systemd.runner.calls.find(({ argv }) => argv.includes('set-property'));
+    expect(set?.argv.slice(-2)).to.deep.equal(['jupyter.slice', 'MemoryMax=1G']);
   });
 
   it('starts one unit where two start the same server at once', async () => {
@@ -463,6 +471,24 @@ describe('SystemdSpawner', () => {
     expect(systemd.units.size).to.equal(1);
     expect(readdirSync(directory())).to.deep.equal(['environment']);
   });
+
+  for (const [whose, user, serverName] of [
+    ["another person's server", 'bob', ''],
+    ["another server of the person's", 'alice', 'lab'],
+  ] as const) {
+    it(`refuses to replace or adopt ${whose}, and leaves its directory`, async () => {
+      mkdirSync(directory());
+      writeFileSync(environmentFile(), '');
+      const { tag } = newMark({ ...create().context, user: { name: user }, serverName }, 90);
+      systemd.startOther(unit, `${tag} port 5`);
+      for (const existingUnit of ['replace', 'adopt'] as const) {
+        const error = await rejected(StartError, create({ existingUnit }).start());
+        expect(error.message).to.match(/another server .*unitNameTemplate/);
+      }
+      expect(systemd.units.get(unit)?.description).to.equal(`${tag} port 5`);
+      expect(readdirSync(directory())).to.deep.equal(['environment']);
+    });
+  }
 
   it('leaves nothing where systemd does not answer a start, but what was there', async () => {
     systemd.outage = 'refused';

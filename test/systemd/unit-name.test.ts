@@ -70,6 +70,12 @@ describe('The name of a unit', () => {
     'jupyter {{username}}',
     '{{nobody}}',
     'a/{{username}}',
+    'jupyter-{{account}}',
+    'jupyter-{{account}}-{{servername}}',
+    'jupyter-{{username}}_{{servername}}',
+    'jupyter-{{username}}{{userid}}',
+    'jupyter-{{userid}}{{servername}}',
+    'jupyter-{{username}}{{#servername}}-named{{/servername}}',
   ]) {
     it(`is not made by ${wrong}`, () => {
       expect(() => nameOf('alice', 'lab', wrong))
@@ -77,6 +83,30 @@ describe('The name of a unit', () => {
         .with.property('path', 'unitNameTemplate');
     });
   }
+
+  for (const right of [
+    'jupyter-{{userid}}',
+    '{{username}}@{{userid}}',
+    'jupyter-{{username}}-{{servername}}',
+    'jupyter-{{username}}{{#servername}}-{{servername}}{{/servername}}',
+    '{{account}}-{{userid}}-{{servername}}-x',
+  ]) {
+    it(`is made by ${right}, another for each server`, () => {
+      const names = ['7', '8'].flatMap((userid) =>
+        ['', 'lab', 'b'].map((servername) =>
+          unitName(right, { username: `user${userid}`, userid, servername, account: 'guest' }),
+        ),
+      );
+      expect(new Set(names)).to.have.property('size', 6);
+    });
+  }
+
+  it('has no id of a person who has none', () => {
+    const facts = { username: 'alice', userid: '', servername: '', account: 'alice' };
+    expect(() => unitName('jupyter-{{userid}}', facts))
+      .to.throw(OptionsError, /unitNameTemplate uses {{userid}}, but .* user\.id/)
+      .with.property('path', 'unitNameTemplate');
+  });
 
   it('has a pattern that all units of a template match', () => {
     expect(unitPattern(template)).to.equal('jupyter-*.service');
