@@ -2,15 +2,21 @@ import { slurm } from '../lib/batch/slurm.ts';
 import type { SupervisorSetup } from '../lib/index.ts';
 import { MemoryStore } from '../lib/index.ts';
 import { newMark } from '../lib/mark.ts';
+import type { ServerRequest } from '../lib/supervisor/record.ts';
 import { keyOf, writeRecord } from '../lib/supervisor/record.ts';
 import { StubRunner } from '../lib/testing/index.ts';
 import { jobRows, markOutput, squeueOutput, stateOf } from './jobs.ts';
 
 const hub = { apiUrl: 'http://10.0.0.1:8081/hub/api' };
 
-/** What an earlier hub has left: so many ready servers of a kind `slurm`, all of whose jobs run. */
+/**
+ * What an earlier hub has left: so many ready servers of a kind `slurm`, all of whose jobs run.
+ *
+ * @param ownOptions those of one server alone. Default: none
+ */
 export async function hubOf(
   count: number,
+  ownOptions: (user: string) => ServerRequest['options'] = () => ({}),
 ): Promise<SupervisorSetup & { readonly runner: StubRunner }> {
   const store = new MemoryStore();
   const states = Array.from({ length: count }, (_, index) => {
@@ -23,7 +29,7 @@ export async function hubOf(
       user,
       serverName: '',
       spawnerName: 'slurm',
-      options: {},
+      options: ownOptions(user.name),
       phase: 'ready',
       requestedAt: new Date('2026-03-02T08:00:00Z'),
       state,

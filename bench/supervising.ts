@@ -16,6 +16,26 @@ interface Cost {
 
 /** What a hub with 10,000 servers takes to bring them back, to keep them, and to ask whether they live. */
 export async function supervising(): Promise<string> {
+  return `${await supervisingSome()}\n${await restoringEach()}`;
+}
+
+/** All have options of their own. */
+async function restoringEach(): Promise<string> {
+  const setup = await hubOf(count, (user) => ({ args: [`--user=${user}`] }));
+  const creating = timeOf(() => createSpawner(0, setup.runner), 501);
+  const supervisor = new Supervisor({ ...setup, pollInterval: 600_000, healthInterval: 0 });
+  supervisor.register('slurm', SlurmSpawner, { ...options, queryInterval: 2000 });
+  const { cpu, pause } = await costOf(() => supervisor.restore());
+  const commands = setup.runner.calls.length;
+  await supervisor.close();
+  return [
+    `restore of as many with options of their own: ${commands} commands`,
+    `${duration(cpu)} CPU`,
+    `longest pause ${duration(pause)}; CPU by that of as many new SlurmSpawners: ${ratio(cpu, creating * count)}`,
+  ].join(', ');
+}
+
+async function supervisingSome(): Promise<string> {
   const setup = await hubOf(count);
   const { runner } = setup;
   const creating = timeOf(() => createSpawner(0, runner), 501);

@@ -125,7 +125,7 @@ export type {
 } from './supervisor/setup.ts';
 export type { ServerStatus } from './supervisor/status.ts';
 export type { ServerStore } from './supervisor/store.ts';
-export type { SupervisedServer } from './supervisor/supervised-server.ts';
+export type { ServerSummary, SupervisedServer } from './supervisor/supervised-server.ts';
 export { Supervisor } from './supervisor/supervisor.ts';
 export { SystemdSpawner } from './systemd/spawner.ts';
 export { bytes } from './units.ts';

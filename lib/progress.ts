@@ -14,7 +14,7 @@ export interface ProgressEvent {
 export class ProgressLog {
   readonly #events: ProgressEvent[] = [];
   #ended = false;
-  #waiting: (() => void)[] = [];
+  readonly #waiting = new Set<() => void>();
 
   /** The last event, if there was one. */
   get last(): ProgressEvent | undefined {
@@ -31,26 +31,41 @@ export class ProgressLog {
     this.#wake();
   }
 
-  async *follow(): AsyncGenerator<ProgressEvent, void, undefined> {
-    for (let next = 0; ; ) {
-      const event = this.#events[next];
-      if (event !== undefined) {
-        next += 1;
-        yield event;
-      } else if (this.#ended) {
-        return;
-      } else {
-        await new Promise<void>((resolve) => this.#waiting.push(resolve));
-      }
-    }
+  /** No generator: that could not be left while it waits. */
+  follow(): AsyncIterableIterator<ProgressEvent, undefined> {
+    const over = { done: true, value: undefined } as const;
+    let position = 0;
+    let hasLeft = false;
+    return {
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+      next: async () => {
+        for (;;) {
+          const event = this.#events[position];
+          if (hasLeft || (event === undefined && this.#ended)) {
+            return over;
+          }
+          if (event !== undefined) {
+            position += 1;
+            return { done: false, value: event };
+          }
+          await new Promise<void>((resolve) => this.#waiting.add(resolve));
+        }
+      },
+      return: async () => {
+        hasLeft = true;
+        this.#wake();
+        return over;
+      },
+    };
   }
 
   #wake(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) {
+    for (const resolve of this.#waiting) {
       resolve();
     }
+    this.#waiting.clear();
   }
 }
 

@@ -20,11 +20,17 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** Waits for something, but no longer than so many ms. */
-export async function atMost(ms: number, task: Promise<unknown> | undefined): Promise<void> {
+/**
+ * Waits for something, but no longer than so many ms.
+ *
+ * @returns whether it came to an end
+ * @throws what it throws until then
+ */
+export async function atMost(ms: number, task: Promise<unknown> | undefined): Promise<boolean> {
   const over = new AbortController();
+  const late = sleep(ms, over.signal).then(() => false);
   try {
-    await Promise.race([task, sleep(ms, over.signal)]);
+    return await Promise.race([Promise.resolve(task).then(() => true), late]);
   } finally {
     over.abort();
   }

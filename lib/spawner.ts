@@ -203,8 +203,11 @@ export abstract class Spawner<
    * list, and without `context.hub`. Lists with marks and owners have systemd, Slurm, HTCondor and LSF;
    * with those of Grid Engine, PBS, Torque, Moab, Flux and OAR a lost job can't be told from those of
    * other hubs. Spawners that ask the same share one command, and get the same object.
+   *
+   * @param _since the list is one that was asked for then or later, in ms of `performance.now()`.
+   *   Default: now
    */
-  survey(): Promise<readonly MarkedServer[] | undefined> {
+  survey(_since?: number): Promise<readonly MarkedServer[] | undefined> {
     return Promise.resolve([]);
   }
 
@@ -345,8 +348,8 @@ export abstract class Spawner<
   }
 
   /**
-   * The port that its server has reported, as long as nothing shows that it listens there: until
-   * then `endpointHandler` lets no other server have it, since both may be on one node.
+   * The port that its server has reported, as long as it may not listen there yet: until then
+   * `endpointHandler` lets no other server have it, since both may be on one node.
    */
   get awaitedPort(): number | undefined {
     return undefined;

@@ -55,6 +55,16 @@ describe('The progress of a start', () => {
     expect(await other).to.deep.equal([10, 20]);
   });
 
+  it('can be left by a reader that waits, at once', async () => {
+    const log = new ProgressLog();
+    const reader = log.follow();
+    const waiting = reader.next();
+    expect(await reader.return?.()).to.deep.equal({ done: true, value: undefined });
+    expect(await waiting).to.deep.equal({ done: true, value: undefined });
+    log.add(event(10));
+    expect(await reader.next()).to.deep.equal({ done: true, value: undefined });
+  });
+
   it('ends for a reader that waits when nothing more comes', async () => {
     const log = new ProgressLog();
     const reader = read(log);

@@ -55,15 +55,18 @@ export class JobFinder {
     return finder;
   }
 
-  /** The answer to a command that has not begun yet. */
-  find(): Promise<FoundJobs> {
+  /**
+   * The answer to a command that has not begun yet, or began at `since` or later, in ms of
+   * `performance.now()`.
+   */
+  find(since?: number): Promise<FoundJobs> {
     // One ms later than now: what a command of before does not list may have been made since.
-    return this.#shared.answer(performance.now() + 1);
+    return this.#shared.answer(since ?? performance.now() + 1);
   }
 
   /** The servers of a hub that the list has, and whose owner it says; the same object for all. */
-  async survey(hubId: string): Promise<readonly MarkedServer[] | undefined> {
-    const found = await this.find();
+  async survey(hubId: string, since?: number): Promise<readonly MarkedServer[] | undefined> {
+    const found = await this.find(since);
     return found.problem === undefined
       ? surveys.of(found, hubId, () => serversIn(found.jobs, this.#query.scheduler, hubId))
       : undefined;

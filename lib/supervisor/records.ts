@@ -80,6 +80,11 @@ export class Records {
     }
   }
 
+  /** How many records can't be used. */
+  get unusable(): number {
+    return this.#unusable.size;
+  }
+
   /** The keys of records that may be used later. */
   get pending(): readonly string[] {
     return [...this.#unusable].flatMap(([key, { record }]) => (record === undefined ? [] : [key]));

@@ -1,5 +1,4 @@
 import { spread } from '../poller.ts';
-import type { ManagedServer } from './server.ts';
 
 /** How many servers are dealt with before other work has its turn. */
 const chunk = 200;
@@ -66,19 +65,19 @@ export class Rounds {
 }
 
 /**
- * Does with all servers what asks about each. None waits for the answer of another, so that they
+ * Does with all of a list what asks about each. None waits for the answer of another, so that they
  * share one; in between other work has its turn.
  */
-export async function allAtOnce(
-  servers: readonly ManagedServer[],
-  ask: (server: ManagedServer) => Promise<void>,
+export async function allAtOnce<T>(
+  list: readonly T[],
+  ask: (each: T) => Promise<void>,
 ): Promise<void> {
   const asked: Promise<void>[] = [];
-  for (const [index, server] of servers.entries()) {
+  for (const [index, each] of list.entries()) {
     if (index % chunk === chunk - 1) {
       await new Promise((resolve) => setImmediate(resolve));
     }
-    const asking = ask(server);
+    const asking = ask(each);
     // It is awaited below, when all have asked.
     asking.catch(() => {});
     asked.push(asking);

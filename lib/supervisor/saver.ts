@@ -10,14 +10,19 @@ export class Saver {
   /** A write that has not begun yet, for all who want the record of now to be kept. */
   #next: Promise<void> | undefined;
   #isRemoved = false;
+  #removing: Promise<void> | undefined;
   /** The last write has failed. */
   isBehind = false;
 
-  /** @param record makes what is to be kept */
-  constructor(store: ServerStore, key: string, record: () => unknown) {
+  /**
+   * @param record makes what is to be kept
+   * @param before nothing is written until it has resolved
+   */
+  constructor(store: ServerStore, key: string, record: () => unknown, before?: Promise<void>) {
     this.#store = store;
     this.#key = key;
     this.#record = record;
+    this.#running = before ?? this.#running;
   }
 
   /**
@@ -36,25 +41,37 @@ export class Saver {
   }
 
   /**
-   * Removes the record; what is to be saved from now on is not.
+   * Removes the record; what is to be saved from now on is not. It may be called again where it failed.
    *
    * @throws StoreError
    */
-  async remove(): Promise<void> {
+  remove(): Promise<void> {
     this.#isRemoved = true;
     this.isBehind = false;
-    await this.settled();
+    this.#removing ??= this.#remove().finally(() => {
+      this.#removing = undefined;
+    });
+    return this.#removing;
+  }
+
+  /** Resolves when nothing is being written or removed. */
+  async settled(): Promise<void> {
+    await this.#written();
+    await this.#removing?.catch(() => {});
+  }
+
+  async #written(): Promise<void> {
+    await this.#next?.catch(() => {});
+    await this.#running;
+  }
+
+  async #remove(): Promise<void> {
+    await this.#written();
     try {
       await this.#store.delete(this.#key);
     } catch (cause) {
       throw storeError('removed from', cause);
     }
-  }
-
-  /** Resolves when nothing is being written. */
-  async settled(): Promise<void> {
-    await this.#next?.catch(() => {});
-    await this.#running;
   }
 
   async #write(): Promise<void> {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { EventEmitter } from 'eventemitter3';
 import { throwIfAborted, unlessAborted } from '../abort.ts';
 import type { SpawnerUser } from '../context.ts';
@@ -24,7 +25,7 @@ import type { StartHome } from './start.ts';
 import { ServerStart } from './start.ts';
 import type { ServerStatus } from './status.ts';
 import type { ServerStore } from './store.ts';
-import type { SupervisedServer } from './supervised-server.ts';
+import type { ServerSummary, SupervisedServer } from './supervised-server.ts';
 
 /** What a server needs of its supervisor. */
 export interface ServerHome extends StartHome {
@@ -43,7 +44,7 @@ export interface ServerHome extends StartHome {
   removed(server: ManagedServer): void;
 }
 
-/** In ms: how long a stop waits for the store. */
+/** In ms: how long the store is waited for where all goes on without it. */
 const saveTime = 5000;
 
 /** One server from the request for it to its end. */
@@ -75,13 +76,20 @@ export class ManagedServer implements SupervisedServer {
   /** Its end is told, and its hook called. */
   #leaving: Promise<void> | undefined;
   #isRemoved = false;
+  #isForgotten = false;
   #leave: () => void = () => {};
   /** Resolves when the server has ended, and nothing keeps it any more. */
   readonly gone = new Promise<void>((resolve) => {
     this.#leave = resolve;
   });
 
-  constructor(home: ServerHome, request: ServerRequest, requestedAt = new Date()) {
+  /** @param before its record is not written until that has resolved */
+  constructor(
+    home: ServerHome,
+    request: ServerRequest,
+    requestedAt = new Date(),
+    before?: Promise<void>,
+  ) {
     this.#home = home;
     this.request = request;
     this.requestedAt = requestedAt;
@@ -91,7 +99,7 @@ export class ManagedServer implements SupervisedServer {
       setStatus: (status) => this.#setStatus(status),
       tell: (event) => this.#tellProgress(event),
     });
-    this.#saver = new Saver(home.store, this.key, () => writeRecord(this.#record()));
+    this.#saver = new Saver(home.store, this.key, () => writeRecord(this.#record()), before);
   }
 
   get user(): SpawnerUser {
@@ -145,6 +153,19 @@ export class ManagedServer implements SupervisedServer {
     return this.progressLog.follow();
   }
 
+  toJSON(): ServerSummary {
+    const { user, serverName, spawnerName, options } = this;
+    const { status, problem, address, requestedAt, lastActivity } = this;
+    return {
+      ...{ user, serverName, spawnerName, options },
+      ...{ status, problem, address, requestedAt, lastActivity },
+    };
+  }
+
+  [inspect.custom](): ServerSummary {
+    return this.toJSON();
+  }
+
   /** Resolves when it is ready, for all who ask; rejects as its start does. */
   async whenReady(): Promise<ServerAddress> {
     if (this.#starting !== undefined && (this.#isBeginning || !this.isUp)) {
@@ -162,8 +183,9 @@ export class ManagedServer implements SupervisedServer {
   start(): void {
     this.#begin(async () => {
       this.#home.tell('status', this);
-      await this.#saver.save();
       const { signal } = this.#start;
+      await unlessAborted(signal, () => this.#saver.save());
+      throwIfAborted(signal);
       const spawner = await unlessAborted(signal, () => this.#home.create(this.request));
       throwIfAborted(signal);
       this.#watch(spawner);
@@ -194,6 +216,9 @@ export class ManagedServer implements SupervisedServer {
 
   /** Finds out what became of it while the hub was away, and goes on with what was under way. */
   async recover(): Promise<void> {
+    if (this.#isDetached) {
+      return;
+    }
     this.lastActivity = new Date();
     switch (this.#status) {
       case 'ready':
@@ -275,7 +300,7 @@ export class ManagedServer implements SupervisedServer {
       failures.succeeded(this.spawnerName);
       metrics.started({ requested, ...this.#start.milestones, ready: performance.now() });
       tell('ready', this, address);
-      await this.#saveOrWarn();
+      await this.#patiently(this.#saveOrWarn());
       return address;
     } catch (error) {
       await this.#startFailed(error);
@@ -295,7 +320,7 @@ export class ManagedServer implements SupervisedServer {
       metrics.failed(error);
       failures.failed(this.key, policies.failureLimit, message);
       // Nor is it the fault of the kind of spawner that one person fails again and again.
-      if (!(error instanceof OptionsError)) {
+      if (!(error instanceof OptionsError || error instanceof StoreError)) {
         failures.failed(this.spawnerName, policies.spawnerFailureLimit, message, this.user.name);
       }
     }
@@ -313,7 +338,7 @@ export class ManagedServer implements SupervisedServer {
       // What the start has made could not be ended.
       this.#problem = message;
       this.#setStatus('stopping');
-      await this.#saveOrWarn();
+      await this.#patiently(this.#saveOrWarn());
       return;
     }
     await this.#remove();
@@ -352,8 +377,7 @@ export class ManagedServer implements SupervisedServer {
     this.#setStatus('stopping');
     this.#start.halt(new AbortError('The server was stopped while it was being started.'));
     if (!wasStopping) {
-      // A store that does not answer keeps nobody from stopping.
-      await atMost(saveTime, this.#saveOrWarn());
+      await this.#patiently(this.#saveOrWarn());
     }
     try {
       for (let round = 1; ; round += 1) {
@@ -390,7 +414,7 @@ export class ManagedServer implements SupervisedServer {
     await this.#stopping?.catch(() => {});
     await this.#starting?.catch(() => {});
     await this.#spawner?.detach();
-    await this.#saver.settled();
+    await this.#patiently(this.#saver.settled());
     this.#isLetGo = true;
   }
 
@@ -507,14 +531,39 @@ export class ManagedServer implements SupervisedServer {
       return this.gone;
     }
     this.#isRemoved = true;
-    try {
-      await this.#saver.remove();
-    } catch (cause) {
-      this.#warn({ code: 'store-failed', message: messageOf(cause), cause });
-    }
+    await this.forget();
     this.#home.removed(this);
     this.#home.tell('removed', this);
     this.#leave();
+  }
+
+  /** Whether the store has no record of it any more. */
+  get isForgotten(): boolean {
+    return this.#isForgotten;
+  }
+
+  /** Resolves when nothing is written to its record or removes it. */
+  get settled(): Promise<void> {
+    return this.#saver.settled();
+  }
+
+  /** Removes its record, also where that has failed before. Does not throw. */
+  async forget(): Promise<void> {
+    const removal = this.#saver.remove().then(
+      () => {
+        this.#isForgotten = true;
+      },
+      (cause) => this.#warn({ code: 'store-failed', message: messageOf(cause), cause }),
+    );
+    await this.#patiently(removal);
+  }
+
+  /** Waits for the store. One that does not answer keeps nobody from going on. */
+  async #patiently(task: Promise<void>): Promise<void> {
+    if (!(await atMost(saveTime, task))) {
+      const message = `The store has not answered for ${saveTime / 1000} s: it goes on without it.`;
+      this.#warn({ code: 'store-failed', message });
+    }
   }
 
   async #saveOrWarn(): Promise<void> {

@@ -98,6 +98,7 @@ export class ServerStart {
   /** Goes on with what an earlier hub has begun, or begins anew where nothing of it is there. */
   async goOn(spawner: Spawner, requested: number): Promise<ServerAddress> {
     if (this.#isUnclear) {
+      this.#tell('It is found out first whether an earlier hub has begun to start it already');
       await unlessAborted(this.signal, () => this.#clarity);
       throwIfAborted(this.signal);
     }
@@ -134,6 +135,9 @@ export class ServerStart {
     const { turns, metrics, policies } = this.#home;
     for (let attempt = first; ; attempt += 1) {
       this.#teller.setStatus('waiting');
+      if (turns.areTaken) {
+        this.#tell('It waits for its turn: as many servers as may be are being started');
+      }
       const turn = await turns.take(this.#user, this.signal);
       this.#newTry(turn, performance.now());
       try {
@@ -164,13 +168,13 @@ export class ServerStart {
   async #pause(attempt: number, { message }: SpawnerError): Promise<void> {
     const longest = Math.min(this.#home.policies.retryDelay * 2 ** (attempt - 1), longestPause);
     const pause = longest * (0.5 + 0.5 * Math.random());
-    this.#teller.tell({
-      progress: 0,
-      message: `${message} It is tried again in ${Math.ceil(pause / 1000)} s.`,
-      outcome: 'starting',
-    });
+    this.#tell(`${message} It is tried again in ${Math.ceil(pause / 1000)} s.`);
     await sleep(pause, this.signal);
     throwIfAborted(this.signal);
+  }
+
+  #tell(message: string): void {
+    this.#teller.tell({ progress: 0, message, outcome: 'starting' });
   }
 
   #mayRetry(spawner: Spawner, error: unknown): error is SpawnerError {

@@ -29,4 +29,9 @@ export interface SupervisedServer {
   readonly spawner: Spawner | undefined;
   /** Follows its start from its beginning, also later; ends with it. */
   progress(): AsyncIterable<ProgressEvent>;
+  /** What `JSON.stringify` and `console.log` make of it: all of that but the spawner. */
+  toJSON(): ServerSummary;
 }
+
+/** What is known of a server, as plain values. */
+export type ServerSummary = Omit<SupervisedServer, 'spawner' | 'progress' | 'toJSON'>;

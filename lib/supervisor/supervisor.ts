@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { EventEmitter } from 'eventemitter3';
 import { Announcer } from '../announcer.ts';
 import { JobMonitor } from '../batch/monitor.ts';
 import type { SpawnerContext } from '../context.ts';
@@ -55,11 +56,17 @@ const callsAtOnce = 50;
 /** How many servers are stopped at once when the hub ends. */
 const stopsAtOnce = 100;
 
-/** Stands for anybody where a spawner starts nothing. */
-const nobody = { user: 'user', serverName: '' };
+/** Stands for anybody where a spawner starts nothing. With an id, which templates may use. */
+const nobody: ServerName = { user: { name: 'user', id: '1000' }, serverName: '' };
 
-/** In ms: how long `restore()` and `close()` wait until strays are cancelled. */
+/** In ms: how long `restore()` and `close()` wait until strays are cancelled, and `close()` until all is restored. */
 const strayTime = 15_000;
+
+/** In ms: how long `close()` waits to know what it is to stop; a batch system that hangs is asked twice. */
+const restoreTime = 120_000;
+
+/** In ms: how long the hub's own function may take to give a token. */
+const tokenTime = 30_000;
 
 /** How many records are brought back at once. */
 const loadsAtOnce = 50;
@@ -94,7 +101,10 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   readonly #records: Records;
   readonly #home: ServerHome;
   readonly #recovery: Recovery;
-  #strays: Stray[] = [];
+  /** Those that `restore()` finds. */
+  #strays: Stray[] | undefined;
+  /** Servers that are gone, and whose records the store has failed to remove. */
+  readonly #unforgotten = new Map<string, ManagedServer>();
   /** Whether there may be strays, and nobody is looking for them. */
   #looksForStrays = true;
   #looking: Promise<void> | undefined;
@@ -102,6 +112,10 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   #culling = 0;
   #restored: Promise<RestoreReport> | undefined;
   #closing: Promise<void> | undefined;
+  /** What is still being brought back is the business of the next hub. */
+  #isOver = false;
+  /** It was closed, and servers that were to be stopped live on. */
+  #hasFailedToStop = false;
   readonly #polling: Rounds;
   readonly #healthChecks: Rounds | undefined;
 
@@ -119,12 +133,6 @@ export class Supervisor extends Announcer<SupervisorEvents> {
       );
     }
     this.#records = new Records(store, (warning) => this.announce('warning', warning));
-    this.on('warning', ({ cause }) => {
-      // Another hub has the servers now.
-      if (cause instanceof StoreError && cause.isLost) {
-        this.close().catch(() => {});
-      }
-    });
     this.#home = {
       policies: this.policies,
       store,
@@ -142,21 +150,15 @@ export class Supervisor extends Announcer<SupervisorEvents> {
       servers: this.#servers,
       spawnerNames: { [Symbol.iterator]: () => this.#kinds.keys() },
       doubt: (key) => this.#records.doubt(key),
-      create: (kind, { user, serverName } = nobody) =>
-        this.#probe({
-          // Another server of the same person may tell the account.
-          user: this.list({ user })[0]?.user ?? { name: user },
-          serverName,
-          ...kind,
-        }),
+      create: (kind, server = nobody) => this.#probe({ ...server, ...kind }),
       warn: (spawnerName, cause) =>
         this.announce('warning', {
           code: 'command-failed',
-          message: `It could not be looked for jobs and units of ${spawnerName} that no server has: ${messageOf(cause)}`,
-          cause,
+          message: `It can't be looked for jobs and units of ${spawnerName} that no server has, before it can be asked what there is${cause === undefined ? '' : `: ${messageOf(cause)}`}`,
+          ...(cause !== undefined && { cause }),
         }),
       tellStray: (stray) => {
-        this.#strays.push(stray);
+        this.#strays?.push(stray);
         this.announce('stray', stray);
       },
     });
@@ -187,9 +189,9 @@ export class Supervisor extends Announcer<SupervisorEvents> {
         context,
         Object.keys(own).length === 0
           ? common
-          : Object.assign({}, options, own, { pollInterval: 0 }),
+          : Object.assign({}, common, own, { pollInterval: 0 }),
       );
-    create(this.#probeContext({ user: { name: nobody.user }, serverName: '' }), {});
+    create(this.#probeContext(nobody), {});
     this.#kinds.set(name, create);
     return this;
   }
@@ -257,7 +259,9 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     this.#refuse(key, full);
     // Options that are wrong are no failure of the server, nor of its kind of spawner.
     this.#probe(full);
-    const server = new ManagedServer(this.#home, full);
+    const before = this.#unforgotten.get(key);
+    this.#unforgotten.delete(key);
+    const server = new ManagedServer(this.#home, full, new Date(), before?.settled);
     this.#servers.set(key, server);
     server.start();
     return server.whenReady();
@@ -281,8 +285,15 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     await this.#servers.get(key)?.stop(how);
   }
 
-  /** Says that a server was used just now, or at another time. */
+  /**
+   * Says that a server was used just now, or at another time.
+   *
+   * @throws OptionsError for a date that is none
+   */
   touch(user: string, serverName = '', at: Date = new Date()): void {
+    if (Number.isNaN(at.getTime())) {
+      throw new OptionsError('at', 'a date');
+    }
     const server = this.#servers.get(keyOf(user, serverName));
     const now = new Date();
     const then = at < now ? at : now;
@@ -309,7 +320,14 @@ export class Supervisor extends Announcer<SupervisorEvents> {
    * @throws StoreError if the store can't be read; it may be called again
    * @throws AbortError if the supervisor is closed
    */
-  restore(): Promise<RestoreReport> {
+  async restore(): Promise<RestoreReport> {
+    if (this.#restored === undefined) {
+      this.#refuseClosed();
+    }
+    return this.#bringBack();
+  }
+
+  #bringBack(): Promise<RestoreReport> {
     this.#restored ??= this.#restore().catch((error: unknown) => {
       this.#restored = undefined;
       throw error;
@@ -338,11 +356,33 @@ export class Supervisor extends Announcer<SupervisorEvents> {
    *
    * @param how `keep` (the default) lets the servers live, and starts go on, for the next hub to
    *   restore; `stop` stops them all
-   * @throws StopError where servers could not be stopped; the store still has them
+   * Calls after the first get what comes of that; but `stop` is tried again where it has failed.
+   *
+   * @throws StopError where servers could not be stopped, or it is not known which there are; the store
+   *   still has them
    */
   close({ servers = 'keep' }: { readonly servers?: 'keep' | 'stop' } = {}): Promise<void> {
-    this.#closing ??= this.#close(servers);
+    if (this.#closing === undefined || (servers === 'stop' && this.#hasFailedToStop)) {
+      this.#hasFailedToStop = false;
+      this.#closing = this.#close(servers).catch((error: unknown) => {
+        this.#hasFailedToStop = true;
+        throw error;
+      });
+    }
     return this.#closing;
+  }
+
+  protected override announced<N extends keyof SupervisorEvents>(
+    event: N,
+    ...details: EventEmitter.EventArgs<SupervisorEvents, N>
+  ): readonly Promise<unknown>[] {
+    const [told] = details;
+    const cause = event === 'warning' && 'cause' in told ? told.cause : undefined;
+    // Another hub has the servers now.
+    if (cause instanceof StoreError && cause.isLost) {
+      this.close().catch(() => {});
+    }
+    return super.announced(event, ...details);
   }
 
   protected override listenerFailed(event: keyof SupervisorEvents, cause: unknown): void {
@@ -356,18 +396,26 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   }
 
   async #close(servers: 'keep' | 'stop'): Promise<void> {
+    this.#isOver = false;
+    this.#home.turns.stop();
     // What is to be stopped has to be known.
-    const restored = servers === 'stop' ? this.restore() : this.#restored;
+    const restored = servers === 'stop' ? this.#bringBack() : this.#restored;
     this.#polling.stop();
     this.#healthChecks?.stop();
     this.#recovery.stop();
-    await restored?.catch(() => {});
+    const unknown = await whyNot(servers === 'stop' ? restoreTime : strayTime, restored);
     await atMost(strayTime, this.#looking);
+    this.#isOver = true;
     const all = [...this.#servers.values()];
     if (servers === 'keep') {
       await Promise.all(all.map((server) => server.detach()));
-      return;
+    } else {
+      await this.#stopAll(all, unknown);
     }
+    await this.#forgetAll();
+  }
+
+  async #stopAll(all: readonly ManagedServer[], unknown: string | undefined): Promise<void> {
     for (const server of all) {
       server.halt();
     }
@@ -377,31 +425,56 @@ export class Supervisor extends Announcer<SupervisorEvents> {
         failures.push(messageOf(error));
       }),
     );
-    if (failures.length > 0) {
-      throw new StopError(
+    const { unusable } = this.#records;
+    const problems = [
+      failures.length > 0 &&
         `${failures.length} of ${all.length} servers could not be stopped. The first: ${failures[0]}`,
-        { retryable: true },
-      );
+      unusable > 0 && `${unusable} servers are left alone, whose records can't be used.`,
+      unknown !== undefined && `It is not known which servers an earlier hub has left: ${unknown}`,
+    ].filter((problem) => problem !== false);
+    if (problems.length > 0) {
+      throw new StopError(problems.join(' '), { retryable: true });
     }
   }
 
+  /** Removes the records that the store has failed to remove. */
+  async #forgetAll(): Promise<void> {
+    await allAtOnce([...this.#unforgotten.values()], async (server) => {
+      await server.forget();
+      if (server.isForgotten && this.#unforgotten.get(server.key) === server) {
+        this.#unforgotten.delete(server.key);
+      }
+    });
+  }
+
   async #restore(): Promise<RestoreReport> {
-    this.#refuseClosed();
     const records = await this.#records.read();
-    this.#strays = [];
+    const strays: Stray[] = [];
+    this.#strays = strays;
     await forEach(records, loadsAtOnce, (record) => this.#load(record), loadsAtOnce);
+    this.#refuseOver();
     const loaded = [...this.#servers.values()];
     const { adopted, done } = this.#lookForStrays(true);
     await adopted;
+    this.#refuseOver();
     await allAtOnce(loaded, (server) => server.recover());
     await atMost(strayTime, done);
+    this.#strays = undefined;
+    this.#refuseOver();
     this.#polling.start();
     this.#healthChecks?.start();
     return {
       servers: this.#servers.size,
       ended: loaded.filter(({ key }) => !this.#servers.has(key)).length,
-      strays: this.#strays,
+      strays,
     };
+  }
+
+  /** @throws AbortError where it took so long to bring all back that the supervisor is closed */
+  #refuseOver(): void {
+    if (this.#isOver) {
+      throw closed();
+    }
   }
 
   /** Brings back the server of a record, if that can be done. */
@@ -413,6 +486,10 @@ export class Supervisor extends Announcer<SupervisorEvents> {
       // What a hub's own function throws may pass.
       const mayPass = !(error instanceof OptionsError || error instanceof StateError);
       this.#records.setAside(server.key, error, mayPass ? record : undefined);
+      return undefined;
+    }
+    if (this.#isOver) {
+      await server.detach();
       return undefined;
     }
     this.#servers.set(server.key, server);
@@ -445,13 +522,13 @@ export class Supervisor extends Announcer<SupervisorEvents> {
       user: { name, ...(id !== undefined && { id }), ...(account !== undefined && { account }) },
       serverName,
       spawnerName,
-      options,
+      options: sharedOptions(options),
     };
   }
 
   #refuseClosed(): void {
     if (this.#closing !== undefined) {
-      throw new AbortError('The supervisor is closed.');
+      throw closed();
     }
   }
 
@@ -485,7 +562,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
 
   async #create({ user, serverName, spawnerName, options }: ServerRequest): Promise<Spawner> {
     const create = this.#kindOf(spawnerName);
-    const apiToken = await this.#setup.apiToken?.({ user, serverName });
+    const apiToken = await inTime(this.#setup.apiToken?.({ user, serverName }));
     return create(this.#context({ user, serverName }, apiToken), options);
   }
 
@@ -524,8 +601,14 @@ export class Supervisor extends Announcer<SupervisorEvents> {
 
   #removed(server: ManagedServer): void {
     this.#servers.delete(server.key);
+    if (!server.isForgotten) {
+      this.#unforgotten.set(server.key, server);
+    }
     // A start that failed may have left what it has not heard of.
-    this.#looksForStrays ||= server.status === 'starting';
+    if (server.status === 'starting') {
+      this.#recovery.suspect(server);
+      this.#looksForStrays = true;
+    }
     this.#past.delete(server.key);
     this.#past.set(server.key, server.progressLog);
     const [oldest] = this.#past.keys();
@@ -545,6 +628,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     for (const key of this.#records.pending) {
       void this.#loadAgain(key);
     }
+    void this.#forgetAll();
     for (const server of servers) {
       void server.saveAgain();
       if (server.isStopDue) {
@@ -605,4 +689,28 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     this.#looking = finish();
     return { adopted, done: this.#looking };
   }
+}
+
+function closed(): AbortError {
+  return new AbortError('The supervisor is closed.');
+}
+
+/** Why something has not come about in so many ms; undefined where it has. */
+async function whyNot(ms: number, task: Promise<unknown> | undefined): Promise<string | undefined> {
+  try {
+    return (await atMost(ms, task)) ? undefined : `That takes longer than ${ms / 1000} s.`;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+/** @throws StartError */
+async function inTime(token: Promise<string | undefined> | string | undefined) {
+  if (!(await atMost(tokenTime, Promise.resolve(token)))) {
+    throw new StartError(
+      `The hub's own function apiToken has not answered for ${tokenTime / 1000} s.`,
+      { retryable: true },
+    );
+  }
+  return token;
 }

@@ -18,6 +18,7 @@ interface Waiting {
 export class Turns {
   readonly #limit: number;
   #active = 0;
+  #isOver = false;
   readonly #activeOf = new Map<string, number>();
   readonly #waiting = new Set<Waiting>();
   #called = 0;
@@ -26,6 +27,16 @@ export class Turns {
 
   constructor(limit: number) {
     this.#limit = limit;
+  }
+
+  /** Who waits does so until that is aborted. */
+  stop(): void {
+    this.#isOver = true;
+  }
+
+  /** Whether a turn would have to be waited for. */
+  get areTaken(): boolean {
+    return this.#active >= this.#limit;
   }
 
   /**
@@ -94,7 +105,7 @@ export class Turns {
   }
 
   #callNext(): void {
-    while (this.#active < this.#limit) {
+    while (!this.#isOver && this.#active < this.#limit) {
       let next: Waiting | undefined;
       let fewest = Number.POSITIVE_INFINITY;
       let earliest = 0;

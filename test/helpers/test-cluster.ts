@@ -36,6 +36,9 @@ export class TestCluster {
   answers: boolean;
   /** Whether it answers questions, and does what it is asked for. */
   isUp = true;
+  /** Whether all who ask at the same time get the same list, as of a batch system. */
+  sharesLists = false;
+  #list: readonly MarkedServer[] = [];
   /** Called before each answer, which waits for it, and fails as it does. */
   before: (call: ClusterCall, tag?: string) => void | Promise<void> = () => {};
   /** How often it was asked for what. */
@@ -48,6 +51,13 @@ export class TestCluster {
     this.#jobs = earlier === undefined ? [] : earlier.#jobs;
     this.queues = earlier?.queues ?? false;
     this.answers = earlier?.answers ?? true;
+  }
+
+  /** The same object for the same list, where that is wanted. */
+  shared(list: readonly MarkedServer[]): readonly MarkedServer[] {
+    const same = this.sharesLists && JSON.stringify(list) === JSON.stringify(this.#list);
+    this.#list = same ? this.#list : list;
+    return this.#list;
   }
 
   async asked(call: ClusterCall, tag?: string): Promise<void> {
@@ -227,11 +237,12 @@ export class ClusterSpawner extends Spawner<SpawnerOptions> {
     } catch {
       return undefined;
     }
-    return this.cluster.alive.flatMap(({ id, tag, account }) => {
+    const list = this.cluster.alive.flatMap(({ id, tag, account }) => {
       const server = serverOf(tag, hubId);
       const state = { version: 1, spawner: ClusterSpawner.kind, tag, id, account } as const;
       return server === undefined ? [] : [{ ...server, id, tag, state }];
     });
+    return this.cluster.shared(list);
   }
 
   protected override async awaitServer(start: StartScope): Promise<ServerAddress> {

@@ -65,6 +65,28 @@ describe('A supervisor that is closed', () => {
     expect(await next.store.content()).to.deep.equal({});
   });
 
+  it('tries again to stop them where it is told to again', async () => {
+    const hub = new TestHub();
+    await hub.start('ada');
+    hub.cluster.isUp = false;
+    await rejected(StopError, hub.supervisor.close({ servers: 'stop' }));
+    hub.cluster.isUp = true;
+    await hub.supervisor.close({ servers: 'stop' });
+    expect(hub.cluster.alive).to.deep.equal([]);
+    expect(await hub.store.content()).to.deep.equal({});
+  });
+
+  it('says that there are some whose records it could not use', async () => {
+    const hub = new TestHub();
+    await hub.start('ada');
+    await hub.store.set('hubspawner:["bob",""]', 'damaged');
+    await hub.supervisor.close();
+    const next = hub.next();
+    const error = await rejected(StopError, next.supervisor.close({ servers: 'stop' }));
+    expect(error.message).to.equal("1 servers are left alone, whose records can't be used.");
+    expect(next.cluster.alive).to.deep.equal([]);
+  });
+
   it('is closed once, as it was said first', async () => {
     const hub = new TestHub();
     await hub.start('ada');
@@ -188,8 +210,68 @@ describe('A supervisor that is closed', () => {
         const hub = new TestHub();
         hub.store.before = () => Promise.reject(new Error('no'));
         const failed = rejected(StoreError, hub.supervisor.restore());
-        await hub.supervisor.close({ servers });
+        const closed = hub.supervisor.close({ servers });
+        if (servers === 'keep') {
+          await closed;
+        } else {
+          expect((await rejected(StopError, closed)).message).to.equal(
+            "It is not known which servers an earlier hub has left: The store can't be read: no",
+          );
+        }
         await failed;
+      });
+
+      it('does not wait for ever for a store that does not answer', async () => {
+        const first = new TestHub();
+        await first.start('ada');
+        await first.supervisor.close();
+        const hub = first.next();
+        const gate = new Gate();
+        hub.store.before = (call) => (call === 'list' ? gate.opened : undefined);
+        const restored = rejected(AbortError, hub.supervisor.restore());
+        const closing = hub.supervisor.close({ servers });
+        const closed = servers === 'keep' ? closing : rejected(StopError, closing);
+        await clock.tickAsync(servers === 'keep' ? 15_000 : 120_000);
+        await closed;
+        // What it would bring back now is another hub's.
+        gate.open();
+        await restored;
+        expect(hub.servers).to.deep.equal([]);
+        expect(hub.cluster.alive).to.have.length(1);
+        expect(clock.countTimers()).to.equal(0);
+      });
+
+      it('does not wait for ever until the store has kept and removed all', async () => {
+        const hub = new TestHub();
+        await hub.start('ada');
+        hub.store.before = () => new Promise(() => {});
+        const closing = hub.supervisor.close({ servers });
+        await clock.tickAsync(20_000);
+        await closing;
+        expect(hub.cluster.alive).to.have.length(servers === 'keep' ? 1 : 0);
+      });
+
+      it('lets a server be whose token comes too late', async () => {
+        const first = new TestHub({ apiToken: () => 'a-token-of-ada' });
+        await first.start('ada');
+        await first.supervisor.close();
+        let isReady = false;
+        const gate = new Gate();
+        const apiToken = async () => {
+          if (!isReady) throw new Error('no');
+          await gate.opened;
+          return 'a-token-of-ada';
+        };
+        const hub = first.next({ apiToken });
+        await hub.supervisor.restore();
+        isReady = true;
+        await clock.tickAsync(33_000);
+        await hub.supervisor.close({ servers }).catch(() => {});
+        hub.told.length = 0;
+        gate.open();
+        await settle();
+        expect([hub.servers, hub.told]).to.deep.equal([[], []]);
+        expect(hub.cluster.alive).to.have.length(1);
       });
     });
   }

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { expect } from 'chai';
 import type sinon from 'sinon';
 import { AbortError, OptionsError, StartError } from '../../lib/errors.ts';
@@ -271,6 +272,26 @@ describe('A supervisor shows', () => {
     for (const none of [supervisor.find('carol'), supervisor.find('bob', 'lab')]) {
       expect(none).to.equal(undefined);
     }
+  });
+
+  it('a server as plain values, for JSON and logs, without its token', async () => {
+    const hub = new TestHub({ apiToken: () => 'the-token-of-ada' });
+    await hub.start('ada');
+    const [server] = hub.supervisor.list();
+    const values = {
+      user: { name: 'ada' },
+      serverName: '',
+      spawnerName: 'cluster',
+      options: {},
+      status: 'ready',
+      address: server?.address,
+      requestedAt: '1970-01-01T00:00:00.000Z',
+      lastActivity: '1970-01-01T00:00:00.000Z',
+    };
+    expect(JSON.parse(JSON.stringify(server))).to.deep.equal(values);
+    const shown = inspect(server);
+    expect(shown).to.include("status: 'ready'").and.to.include("name: 'ada'");
+    expect(shown).to.not.include('the-token');
   });
 
   it('tells names apart that look alike', async () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type sinon from 'sinon';
-import { AbortError, CommandError, StartError } from '../../lib/errors.ts';
+import { AbortError, CommandError, StartError, StoreError } from '../../lib/errors.ts';
 import { rejected } from '../helpers/errors.ts';
 import { spawnersOf, TestCluster } from '../helpers/test-cluster.ts';
 import { fakeClock, Gate, TestHub } from '../helpers/test-hub.ts';
@@ -221,6 +221,17 @@ describe('The limits of a supervisor', () => {
       await fail('bob');
       expect(await fail('carol')).to.include('the last 2 starts have failed');
       expect(await hub.start('carol', { spawner: 'other' })).to.include({ host: 'node1' });
+    });
+
+    it('of the store make no pause for a kind of spawner', async () => {
+      const hub = new TestHub({ spawnerFailureLimit: 2, retries: 0 });
+      await hub.supervisor.restore();
+      hub.store.before = (call) => {
+        if (call === 'set') throw new Error('the disk is full');
+      };
+      for (const user of ['ada', 'bob', 'carol']) await rejected(StoreError, hub.start(user));
+      hub.store.before = () => {};
+      expect(await hub.start('dora')).to.include({ host: 'node1' });
     });
 
     it('of one person alone make no pause for a kind of spawner', async () => {

@@ -51,4 +51,22 @@ describe('A Supervisor of 10,000 servers', () => {
     expect(strays).to.deep.equal([]);
     await supervisor.close();
   });
+
+  it('asks all of them once where each has options of its own, also after a start that has failed', async () => {
+    const setup = await hubOf(500, (user) => ({ args: [`--user=${user}`] }));
+    const { runner } = setup;
+    const supervisor = new Supervisor({ ...setup, pollInterval: 30_000, healthInterval: 0 });
+    supervisor.register('slurm', SlurmSpawner, { queryInterval: 20_000 });
+    const commandsAfter = (count: number) =>
+      runner.calls.slice(count).map(({ argv }) => (argv.join().includes('%k') ? 'marks' : argv[0]));
+    await supervisor.restore();
+    expect(commandsAfter(0)).to.have.members(['marks', 'squeue']);
+
+    // There is no sbatch here.
+    await supervisor.start({ user: 'ada', options: { args: ['--user=ada'] } }).catch(() => {});
+    const before = runner.calls.length;
+    await clock.tickAsync(33_000);
+    expect(commandsAfter(before)).to.have.members(['marks', 'squeue']);
+    await supervisor.close();
+  });
 });

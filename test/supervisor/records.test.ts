@@ -305,6 +305,121 @@ describe('What a supervisor keeps in its store', () => {
     });
   });
 
+  describe('where it does not remove a record', () => {
+    const failing = async () => {
+      const hub = new TestHub();
+      await hub.supervisor.restore();
+      hub.cluster.before = (call) => {
+        if (call === 'submit') throw new Error('no');
+      };
+      hub.store.before = (call) => {
+        if (call === 'delete') throw new Error('locked');
+      };
+      await rejected(Error, hub.start('ada'));
+      expect(hub.servers).to.deep.equal([]);
+      expect(await hub.store.content()).to.have.keys(adaKey);
+      hub.store.before = () => {};
+      hub.cluster.before = () => {};
+      return hub;
+    };
+
+    it('does so in a later round', async () => {
+      const hub = await failing();
+      await clock.tickAsync(33_000);
+      expect(await hub.store.content()).to.deep.equal({});
+    });
+
+    it('does so before the hub ends', async () => {
+      const hub = await failing();
+      await hub.supervisor.close();
+      const next = hub.next();
+      await next.supervisor.restore();
+      expect(next.servers).to.deep.equal([]);
+    });
+
+    it('keeps that of a server that is started anew', async () => {
+      const hub = await failing();
+      await hub.start('ada');
+      await clock.tickAsync(33_000);
+      expect(hub.servers).to.deep.equal(['ada/ ready']);
+      expect(await hub.store.content()).to.have.keys(adaKey);
+    });
+
+    it('removes it before it writes that of a server that is started anew', async () => {
+      const hub = await failing();
+      const gate = new Gate();
+      hub.store.before = (call) => (call === 'delete' ? gate.opened : undefined);
+      await clock.tickAsync(33_000);
+      const starting = hub.start('ada');
+      await settle();
+      expect(hub.servers).to.deep.equal(['ada/ waiting']);
+      gate.open();
+      await starting;
+      expect(await hub.store.content()).to.have.keys(adaKey);
+    });
+  });
+
+  describe('where it does not answer any more', () => {
+    const hanging = () => new Promise<never>(() => {});
+
+    it('lets a start be stopped that it has not kept', async () => {
+      const hub = new TestHub();
+      await hub.supervisor.restore();
+      hub.store.before = hanging;
+      const aborted = rejected(AbortError, hub.start('ada'));
+      await settle();
+      const stopped = hub.supervisor.stop('ada');
+      await clock.tickAsync(15_000);
+      await stopped;
+      await aborted;
+      expect(hub.servers).to.deep.equal([]);
+    });
+
+    it('lets a server be stopped, and be started that is ready', async () => {
+      const hub = new TestHub();
+      hub.store.before = (_, value) =>
+        JSON.stringify(value)?.includes('"ready"') ? hanging() : undefined;
+      const starting = hub.start('ada');
+      await clock.tickAsync(6000);
+      expect(await starting).to.include({ host: 'node1' });
+      hub.store.before = hanging;
+      hub.cluster.end(crashed);
+      const stopped = hub.supervisor.stop('ada');
+      await clock.tickAsync(15_000);
+      await stopped;
+      expect(hub.servers).to.deep.equal([]);
+      expect(hub.warnings.map(({ message }) => message)).to.include(
+        'The store has not answered for 5 s: it goes on without it.',
+      );
+    });
+  });
+
+  it('is left to another hub that has it now, whatever the hub listens to', async () => {
+    const hub = new TestHub();
+    await hub.start('ada');
+    hub.supervisor.removeAllListeners();
+    hub.store.before = () => {
+      throw new StoreError('It was taken over.', { isLost: true });
+    };
+    await rejected(StoreError, hub.start('bob'));
+    await rejected(AbortError, hub.start('carol'));
+    expect(hub.cluster.alive).to.have.length(1);
+  });
+
+  it('waits for nobody whose token does not come', async () => {
+    const hub = new TestHub({ apiToken: () => 'a-token-of-ada' });
+    await Promise.all([hub.start('ada'), hub.start('bob')]);
+    await hub.supervisor.close();
+    const apiToken = ({ user }: { readonly user: { readonly name: string } }) =>
+      user.name === 'ada' ? new Promise<never>(() => {}) : 'a-token-of-bob';
+    const next = hub.next({ apiToken });
+    const restored = next.supervisor.restore();
+    await clock.tickAsync(30_000);
+    expect(await restored).to.include({ servers: 1 });
+    expect(next.warnings[0]).to.include({ code: 'record-unusable' });
+    expect(next.cluster.alive).to.have.length(2);
+  });
+
   describe('where it can not be read', () => {
     it('is an error, and can be read again', async () => {
       const hub = new TestHub();

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import sinon from 'sinon';
-import { StopError } from '../../lib/errors.ts';
+import { OptionsError, StopError } from '../../lib/errors.ts';
 import type { ExitStatus } from '../../lib/events.ts';
 import { Rounds } from '../../lib/supervisor/rounds.ts';
-import { rejected } from '../helpers/errors.ts';
+import { rejected, thrown } from '../helpers/errors.ts';
 import { spawnersOf } from '../helpers/test-cluster.ts';
 import { fakeClock, Gate, TestHub } from '../helpers/test-hub.ts';
 import { crashed } from '../helpers/test-spawner.ts';
@@ -252,6 +252,10 @@ describe('In its rounds, a supervisor', () => {
       hub.supervisor.touch('ada', '', new Date(0));
       expect(hub.supervisor.find('ada')?.lastActivity).to.equal(lastActivity);
       hub.supervisor.touch('nobody');
+      const noDate = thrown(OptionsError, () =>
+        hub.supervisor.touch('ada', '', new Date('yesterday')),
+      );
+      expect(noDate.path).to.equal('at');
       await clock.tickAsync(60_000);
       const at = new Date(Date.now() - 30_000);
       hub.supervisor.touch('ada', '', at);

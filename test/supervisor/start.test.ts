@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import sinon from 'sinon';
 import { AbortError, CommandError, OptionsError, StartError, StopError } from '../../lib/errors.ts';
 import type { ProgressEvent } from '../../lib/progress.ts';
+import { SystemdSpawner } from '../../lib/systemd/spawner.ts';
 import { rejected, thrown } from '../helpers/errors.ts';
 import { spawnersOf, TestCluster } from '../helpers/test-cluster.ts';
 import { fakeClock, Gate, TestHub } from '../helpers/test-hub.ts';
@@ -234,6 +235,14 @@ describe('A supervisor that starts a server', () => {
       expect(bob?.spawner?.options.environment).to.deep.equal({ A: '1' });
     });
 
+    it('may have templates that use what a hub says of a person', async () => {
+      const hub = new TestHub();
+      const options = { unitNameTemplate: 'hub-{{userid}}-{{servername}}' };
+      hub.supervisor.register('systemd', SystemdSpawner, options);
+      const start = hub.start('ada', { spawner: 'systemd' });
+      expect((await rejected(OptionsError, start)).path).to.equal('unitNameTemplate');
+    });
+
     it('fails for options that are wrong, and forgets it', async () => {
       const hub = new TestHub();
       const error = await rejected(OptionsError, hub.start('ada', { options: { nonsense: 1 } }));
@@ -269,6 +278,19 @@ describe('A supervisor that starts a server', () => {
         expect(hub.told).to.include('failed ada/');
       });
     }
+
+    it('has the options that there were when it was asked for', async () => {
+      const hub = new TestHub();
+      const options: Record<string, string[]> = {};
+      const starts = ['ada', 'bob'].map((user) => {
+        options['args'] = [`--user=${user}`];
+        return hub.start(user, { options });
+      });
+      await Promise.all(starts);
+      const own = hub.supervisor.list().map(({ spawner }) => spawner?.options.args);
+      expect(own).to.deep.equal([['--user=ada'], ['--user=bob']]);
+      expect(JSON.stringify(await hub.store.content())).to.include('--user=ada');
+    });
 
     it('waits for its token, and can be stopped meanwhile', async () => {
       const hub = new TestHub({ apiToken: () => new Promise(() => {}) });
@@ -431,6 +453,22 @@ describe('A supervisor that starts a server', () => {
         outcome: 'failed',
       });
       expect(await early).to.deep.equal(events);
+    });
+
+    it('also while it waits for its turn', async () => {
+      const hub = new TestHub({ startLimit: 1 });
+      const gate = new Gate();
+      hub.cluster.before = (call) => (call === 'submit' ? gate.opened : undefined);
+      const starts = [hub.start('ada'), hub.start('bob')];
+      await settle();
+      const reader = hub.supervisor.progress('bob')[Symbol.asyncIterator]();
+      expect((await reader.next()).value).to.deep.equal({
+        progress: 0,
+        message: 'It waits for its turn: as many servers as may be are being started',
+        outcome: 'starting',
+      });
+      gate.open();
+      await Promise.all(starts);
     });
 
     it('as nothing where there was no start', async () => {

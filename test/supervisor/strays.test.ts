@@ -231,6 +231,17 @@ describe('Jobs of a hub that no server has', () => {
       expect(hub.told).to.have.length(1);
     });
 
+    it('are adopted where several are of one cluster', async () => {
+      const hub = await unclear();
+      hub.supervisor.register('large', spawnersOf(hub.cluster), { args: ['--large'] });
+      hub.cluster.sharesLists = true;
+      const id = lose(hub, 'ada');
+      await hub.supervisor.restore();
+      await settle();
+      expect(hub.servers).to.deep.equal(['ada/ ready']);
+      expect(alive(hub)).to.deep.equal([id]);
+    });
+
     it('are found also where another throws', async () => {
       const hub = new TestHub();
       class ThrowingSpawner extends spawnersOf(hub.cluster) {
@@ -280,6 +291,83 @@ describe('Jobs of a hub that no server has', () => {
     hub.cluster.before = () => {};
     await aRound();
     expect(alive(hub)).to.deep.equal([]);
+  });
+
+  it('are cancelled as the account that the server of a failed start had', async () => {
+    const hub = new TestHub();
+    await hub.supervisor.restore();
+    hub.cluster.before = (call) => {
+      if (call === 'submit') throw new Error('no');
+    };
+    const user = { name: 'ada', account: 'hub' };
+    await rejected(Error, hub.supervisor.start({ user }));
+    lose(hub, 'ada', 'hub');
+    hub.cluster.before = () => {};
+    await aRound();
+    expect(alive(hub)).to.deep.equal([]);
+  });
+
+  it('are looked for where the options of a failed start led', async () => {
+    const [here, there] = [new TestCluster(), new TestCluster()];
+    const Here = spawnersOf(here);
+    class Spawner extends Here {
+      constructor(...[context, options]: ConstructorParameters<typeof Here>) {
+        super(context, options);
+        // As an option that says which cluster does.
+        if (options?.memLimit !== undefined) Object.assign(this, { cluster: there });
+      }
+    }
+    const hub = new TestHub();
+    hub.supervisor.register('some', Spawner);
+    await hub.supervisor.restore();
+    there.before = (call) => {
+      if (call === 'submit') throw new Error('no');
+    };
+    await rejected(Error, hub.start('ada', { spawner: 'some', options: { memLimit: '1G' } }));
+    there.add(newMark({ user: { name: 'ada' }, hub: { apiUrl } }, 64).tag, 'ada');
+    there.before = () => {};
+    await aRound();
+    expect(there.alive).to.deep.equal([]);
+  });
+
+  it('are cancelled once, also where each server has a list of its own', async () => {
+    const hub = new TestHub();
+    await hub.supervisor.restore();
+    for (const user of ['bob', 'carol', 'dora']) {
+      await hub.start(user, { options: { args: [user] } });
+    }
+    hub.cluster.before = (call) => {
+      if (call === 'submit') throw new Error('no');
+    };
+    await rejected(Error, hub.start('ada'));
+    lose(hub, 'ada');
+    hub.cluster.before = () => {};
+    const { cancel } = hub.cluster.calls;
+    await aRound();
+    expect(hub.cluster.calls.cancel).to.equal(cancel + 1);
+    expect(alive(hub)).to.have.length(3);
+  });
+
+  it('are told of by no list that is none; what others have is dealt with', async () => {
+    const hub = new TestHub();
+    class DamagedSpawner extends spawnersOf(hub.cluster) {
+      override survey = async () => JSON.parse('[null]');
+    }
+    hub.supervisor.register('damaged', DamagedSpawner);
+    lose(hub, 'ada');
+    await hub.supervisor.restore();
+    expect(alive(hub)).to.deep.equal([]);
+    expect(hub.warnings.map(({ code }) => code)).to.deep.equal(['command-failed']);
+  });
+
+  it('can not be known while there is no list: that is told once', async () => {
+    const hub = new TestHub();
+    hub.cluster.isUp = false;
+    await hub.supervisor.restore();
+    await aRound();
+    await aRound();
+    const silences = hub.warnings.filter(({ message }) => /can't be looked for jobs/.test(message));
+    expect(silences).to.have.length(1);
   });
 
   it('are looked for again also where a start fails while they are looked for', async () => {
