@@ -48,6 +48,7 @@ export interface SpawnerWarning {
   readonly code:
     | 'status-unknown'
     | 'status-known'
+    | 'host-unusable'
     | 'command-failed'
     | 'hook-failed'
     | 'listener-failed'

@@ -28,13 +28,12 @@ export function optionsError(
   const chain = chains.at(-1) ?? [];
 
   switch (keyword) {
+    case 'listedIn':
+      return unknownOption(path.slice(0, -1), path.at(-1) ?? '', chains.at(-2) ?? []);
     case 'unevaluatedProperties':
     case 'additionalProperties': {
       const key = String(params['unevaluatedProperty'] ?? params['additionalProperty']);
-      const unknown = optionPath([...path, key]);
-      const known = chain.flatMap(({ schema }) => Object.keys(schemaIn(schema, 'properties')));
-      const hint = known.length === 0 ? '' : ` ${suggestion(key, [...new Set(known)], path)}`;
-      return new OptionsError(unknown, 'left out', `There is no option ${unknown}.${hint}`);
+      return unknownOption(path, key, chain);
     }
     case 'propertyNames': {
       const key = String(params['propertyName']);
@@ -67,6 +66,13 @@ export function optionsError(
   const [subject, be] = path.length === 0 ? ['options', 'they are'] : [`option ${name}`, 'it is'];
   const text = `The ${subject} must be ${expected}; ${be} ${value}.${meaning}`;
   return new OptionsError(name, expected, text);
+}
+
+function unknownOption(path: readonly string[], key: string, chain: Chain): OptionsError {
+  const unknown = optionPath([...path, key]);
+  const known = chain.flatMap(({ schema }) => Object.keys(schemaIn(schema, 'properties')));
+  const hint = known.length === 0 ? '' : ` ${suggestion(key, [...new Set(known)], path)}`;
+  return new OptionsError(unknown, 'left out', `There is no option ${unknown}.${hint}`);
 }
 
 /** The keywords that `expectation` puts in words. */

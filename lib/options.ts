@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { AnySchemaObject, ValidateFunction } from 'ajv/dist/2020.js';
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { DataValidationCxt } from 'ajv/dist/types/index.js';
 import { OptionsError } from './errors.ts';
 import { kindOf, optionPath, optionsError } from './options-error.ts';
 import type { Schema } from './schema-reader.ts';
@@ -16,6 +17,8 @@ const folder = new URL('../schemas/', import.meta.url);
 
 /** By the name of the schema or its JSON, since a class may make its schema anew at each call. */
 const validators = new Map<string, ValidateFunction>();
+/** How many schemas of classes of other packages have been given a name. */
+let ownSchemas = 0;
 let ajv: Ajv2020 | undefined;
 
 /** What came of options that nobody can change, by the check. */
@@ -64,8 +67,9 @@ function validatorOf(schema: OptionsSchema): ValidateFunction {
   let validate = validators.get(key);
   if (validate === undefined) {
     ajv ??= createAjv();
-    const name = typeof schema === 'string' ? schema : `own-${validators.size}.json`;
+    const name = typeof schema === 'string' ? schema : `own-${ownSchemas}.json`;
     if (typeof schema !== 'string') {
+      ownSchemas += 1;
       const own: AnySchemaObject = JSON.parse(key);
       ajv.addSchema(own, name);
     }
@@ -90,6 +94,16 @@ function createAjv(): Ajv2020 {
     keyword: 'instanceof',
     validate: (_name: string, value: unknown) => typeof value === 'function',
     error: { message: 'must be a function' },
+  });
+  // The name of an option that is a list of the names allowed here.
+  created.addKeyword({
+    keyword: 'listedIn',
+    before: '$ref',
+    schemaType: 'string',
+    validate: (option: string, _value: unknown, _schema: unknown, place?: DataValidationCxt) => {
+      const names: unknown = Object(place?.rootData)[option];
+      return Array.isArray(names) && names.includes(place?.parentDataProperty);
+    },
   });
   for (const name of readdirSync(folder)) {
     const schema: AnySchemaObject = JSON.parse(readFileSync(new URL(name, folder), 'utf8'));

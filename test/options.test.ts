@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { OptionsError } from '../lib/errors.ts';
 import type { SlurmOptions, SpawnerOptions } from '../lib/generated/options.ts';
@@ -141,7 +140,20 @@ describe('Options', () => {
   }
 
   const refused: Readonly<Record<string, readonly unknown[]>> = {
-    memLimit: [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '-1', '0G', '0.0M', '4g', '4GB'],
+    memLimit: [
+      0,
+      -1,
+      1.5,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      '-1',
+      '0G',
+      '0.0M',
+      '0.0001K',
+      '0.00000009M',
+      '4g',
+      '4GB',
+    ],
     memGuarantee: ['lots', '1024', '', '.5G', '4 G', null, true, {}, ['4G']],
     cpuLimit: [0, -1, Number.NaN, Number.POSITIVE_INFINITY, '1'],
     port: [-1, 65_536, 1.5, '8888', null],
@@ -488,6 +500,15 @@ describe('Options', () => {
       );
     });
 
+    it('can be checked by its schema where that of another is wrong', () => {
+      const wrong = { type: 'object', properties: { own: { minimum: 'one' } } } as const;
+      const right = { type: 'object', properties: { own: { minimum: 1 } } } as const;
+      for (let time = 0; time < 2; time++) {
+        expect(() => checkOptions(wrong, {})).to.throw(/minimum/);
+      }
+      expect(thrown(OptionsError, () => checkOptions(right, { own: 0 })).path).to.equal('own');
+    });
+
     it('do not get in the way of those of another, also where schemas are made anew', () => {
       const make = () => Reflect.construct(MadeAnewSpawner, [context, { queue: 'long' }]);
       for (const spawner of [make(), make()]) {
@@ -514,49 +535,4 @@ describe('Options', () => {
     expect(thrown(OptionsError, create({ defaultUrl: '/lab/{{#x' })).path).to.equal('defaultUrl');
     expect(thrown(OptionsError, create({ rootDir: '{{servername}}' })).path).to.equal('rootDir');
   });
-});
-
-describe('Schemas', () => {
-  const folder = new URL('../schemas/', import.meta.url);
-
-  /** All schemas of options in one file, with their paths. */
-  function* optionsIn(schema: unknown, path: string): Generator<readonly [string, object]> {
-    if (typeof schema !== 'object' || schema === null) return;
-    for (const [name, property] of Object.entries(Reflect.get(schema, 'properties') ?? {})) {
-      if (typeof property === 'object' && property !== null) {
-        yield [`${path}${name}`, property];
-        yield* optionsIn(property, `${path}${name}.`);
-      }
-    }
-    for (const [name, inner] of Object.entries(Reflect.get(schema, '$defs') ?? {})) {
-      yield* optionsIn(inner, `${path}#${name}.`);
-    }
-  }
-
-  /** The path of the option that is wrong, if one is. */
-  function problemOf(file: string, options: object): string {
-    try {
-      checkOptions(file, options);
-      return '';
-    } catch (error) {
-      return error instanceof OptionsError ? error.path : String(error);
-    }
-  }
-
-  for (const file of readdirSync(folder)) {
-    it(`describe every option in ${file}, with examples that are right`, () => {
-      const schema: unknown = JSON.parse(readFileSync(new URL(file, folder), 'utf8'));
-      for (const [path, option] of optionsIn(schema, '')) {
-        // What a request is stands where it is defined.
-        expect('description' in option || path === 'request', path).to.equal(true);
-        const examples =
-          'examples' in option && Array.isArray(option.examples) ? option.examples : [];
-        const [outer = '', inner] = path.replace('#request.', 'request.').split('.');
-        for (const example of examples) {
-          const options = { [outer]: inner === undefined ? example : { [inner]: example } };
-          expect(problemOf(file, options), path).not.to.match(new RegExp(`^${outer}\\b`));
-        }
-      }
-    });
-  }
 });

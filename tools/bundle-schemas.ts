@@ -39,6 +39,7 @@ const dropped: ReadonlySet<string> = new Set([
   'examples',
   'minItems',
   'maxItems',
+  'listedIn',
 ]);
 
 class Bundler {

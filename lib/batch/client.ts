@@ -6,7 +6,7 @@ import type { MarkedServer } from '../mark.ts';
 import { endOfLog } from '../runners/log-tail.ts';
 import { passwdEntry } from '../runners/passwd.ts';
 import type { CommandResult, CommandRunner, RunOptions } from '../runners/runner.ts';
-import { commandError, failureOf, saysNotFound } from './command.ts';
+import { commandError, failureOf, ifReadable, isCut, saysNotFound } from './command.ts';
 import { JobFinder } from './finder.ts';
 import { limiterOf } from './limiter.ts';
 import type { EnvironmentFile, JobFacts, JobTemplates, PreparedJob } from './request.ts';
@@ -44,8 +44,8 @@ export type Account =
   | { readonly kind: 'listed'; readonly status: JobStatus }
   /** The batch system says that it has no such job. */
   | { readonly kind: 'gone' }
-  /** All sources have answered, and none knows the job. */
-  | { readonly kind: 'silent' }
+  /** No source knows the job. `answered`: one of them has such records, and could be read. */
+  | { readonly kind: 'silent'; readonly answered: boolean }
   | { readonly kind: 'unknown'; readonly problem: string };
 
 /** In ms: the time limit of the small commands that are no batch system's. */
@@ -153,13 +153,15 @@ export class JobClient {
   /**
    * The jobs that carry marks of a hub; undefined where there is no usable answer, none where there
    * is no list of the jobs of all.
+   *
+   * @param since see `JobFinder.find`
    */
-  async survey(hubId: string): Promise<readonly MarkedServer[] | undefined> {
-    return this.canFind && this.#templates.findsAll
-      ? this.#finder({ mark: { tag: '', jobName: '' }, username: '', homedir: '' }, true).survey(
-          hubId,
-        )
-      : [];
+  async survey(hubId: string, since?: number): Promise<readonly MarkedServer[] | undefined> {
+    if (!this.canFind || !this.#templates.findsAll) {
+      return [];
+    }
+    const nobody = { mark: { tag: '', jobName: '' }, username: '', homedir: '' };
+    return this.#finder(nobody, true).survey(hubId, since);
   }
 
   /** @param isShared whether it asks for all, as the hub's account, or as the account of the job */
@@ -188,7 +190,7 @@ export class JobClient {
       if (failure === undefined) {
         return { kind: 'accepted' };
       }
-      return saysNotFound(result, patterns)
+      return saysNotFound(result, patterns, facts.jobId)
         ? { kind: 'gone' }
         : { kind: 'failed', problem: failure };
     } catch (error) {
@@ -207,6 +209,7 @@ export class JobClient {
   async #account(facts: JobFacts): Promise<Account> {
     let alive: JobStatus | undefined;
     let gone = false;
+    let answered = false;
     let problem: string | undefined;
     for (const [index, argv] of this.#templates.accounting(facts).entries()) {
       const account = await this.#askSource(index, argv, facts);
@@ -215,6 +218,7 @@ export class JobClient {
       }
       alive ??= account.kind === 'listed' ? account.status : undefined;
       gone ||= account.kind === 'gone';
+      answered ||= account.kind === 'silent' && account.answered;
       problem ??= account.kind === 'unknown' ? account.problem : undefined;
     }
     // What says that there is no such job is the batch system itself; records may be behind.
@@ -224,7 +228,7 @@ export class JobClient {
     if (alive !== undefined) {
       return { kind: 'listed', status: alive };
     }
-    return problem === undefined ? { kind: 'silent' } : { kind: 'unknown', problem };
+    return problem === undefined ? { kind: 'silent', answered } : { kind: 'unknown', problem };
   }
 
   async #askSource(index: number, argv: readonly string[], facts: JobFacts): Promise<Account> {
@@ -236,15 +240,21 @@ export class JobClient {
       const failure = failureOf(argv[0] ?? '', result, patterns.outage);
       // What a command that succeeds prints may be anybody's words.
       const said = failure === undefined ? result.stderr : `${result.stderr}\n${result.stdout}`;
-      if (source?.absent?.test(said) === true) {
-        return { kind: 'silent' };
+      if (source?.absent?.test(said) === true && !isCut(result)) {
+        return { kind: 'silent', answered: false };
       }
+      const read = () => source?.parse(result.stdout, job, states);
       if (failure === undefined) {
-        const status = source?.parse(result.stdout, job, states);
-        return status === undefined ? { kind: 'silent' } : { kind: 'listed', status };
+        const status = read();
+        return status === undefined
+          ? { kind: 'silent', answered: true }
+          : { kind: 'listed', status };
       }
-      if (saysNotFound(result, patterns)) {
-        return { kind: 'gone' };
+      if (saysNotFound(result, patterns, facts.jobId)) {
+        const status = ifReadable(read);
+        return status === undefined || status.state === 'unknown'
+          ? { kind: 'gone' }
+          : { kind: 'listed', status };
       }
       return { kind: 'unknown', problem: failure };
     } catch (error) {

@@ -48,7 +48,7 @@ export class GenericBatchSpawner extends BatchSpawner<GenericOptions> {
 
   /** @throws OptionsError where the options do not say how the commands are read */
   static override schedulerFor(options: GenericOptions): Scheduler {
-    const { directive, jobEnvironment, requestNames, commands, patterns } = options;
+    const { commands, patterns } = options;
     const { query = [], cancel = [] } = commands;
     const { job, header } = patterns;
     const asksEach = uses(query, 'commands.query', 'jobId');
@@ -58,9 +58,6 @@ export class GenericBatchSpawner extends BatchSpawner<GenericOptions> {
     const scheduler = withOverrides(
       {
         ...generic,
-        jobEnvironment,
-        requestNames,
-        directive: new RegExp(directive, 'u'),
         accounting: rows
           ? (commands.accounting ?? []).map((command) => ({ command, parse: rows.parseAccount }))
           : [],

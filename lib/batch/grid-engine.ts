@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { ParseError } from '../errors.ts';
+import { OptionsError, ParseError } from '../errors.ts';
 import type { ExitStatus } from '../events.ts';
 import type { GridEngineOptions } from '../generated/options.ts';
 import { directiveValue } from '../quote.ts';
@@ -156,6 +156,19 @@ export const gridEngine: Scheduler = {
 /** Runs the server as a job of Grid Engine. Options: `schemas/grid-engine.json`. */
 export class GridEngineSpawner extends BatchSpawner<GridEngineOptions> {
   static override readonly scheduler: Scheduler = gridEngine;
+
+  /** @throws OptionsError where there is no parallel environment for the slots of `cpuLimit` */
+  static override schedulerFor(options: GridEngineOptions): Scheduler {
+    const { cpuLimit = 1, request } = options;
+    if (cpuLimit > 1 && request.pe === undefined) {
+      throw new OptionsError(
+        'request.pe',
+        'given where cpuLimit is above 1',
+        `The option request.pe is missing: cpuLimit (${cpuLimit}) asks for as many slots, which come from a parallel environment.`,
+      );
+    }
+    return super.schedulerFor(options);
+  }
 }
 
 function parseQuery(stdout: string, table: StateTable): QueryAnswer {

@@ -246,7 +246,8 @@ function meaning(word: string, table: StateTable): NativeState {
 /** `3*node01:node02`, `node01:node01:node02`, with blanks instead of colons, or `-`. */
 function hostsOf(list: string): readonly string[] {
   const names = list.split(/[:\s]+/).map((name) => name.replace(/^\d+\*|@.*$/g, ''));
-  return [...new Set(names.filter(isHostName))];
+  // Another would be taken for that of the script.
+  return isHostName(names[0] ?? '') ? [...new Set(names.filter(isHostName))] : [];
 }
 
 /** A DONE is trusted: its code may be that of the post-processing. */

@@ -1,7 +1,7 @@
 import { SpawnerError } from '../errors.ts';
 import { createLog } from '../log.ts';
 import type { CommandRunner, RunOptions } from '../runners/runner.ts';
-import { failureOf, saysNotFound } from './command.ts';
+import { failureOf, ifReadable, saysNotFound } from './command.ts';
 import { limiterOf } from './limiter.ts';
 import type { JobStatus, Scheduler } from './scheduler.ts';
 import type { SharedAnswer } from './shared-query.ts';
@@ -130,14 +130,17 @@ export class JobMonitor {
       // There is one list for all, but there may be hundreds of questions about single jobs.
       const result = await (jobId === undefined ? ask() : limiterOf(this.#runner).run(ask));
       const failure = failureOf(program, result, scheduler.patterns.outage);
+      const read = () => scheduler.parseQuery(result.stdout, scheduler.states, jobId);
       if (
         jobId !== undefined &&
         failure !== undefined &&
-        saysNotFound(result, scheduler.patterns)
+        saysNotFound(result, scheduler.patterns, jobId) &&
+        // A row that says more is there all the same.
+        !ifReadable(read)?.jobs.some(({ id, state }) => id === jobId && state !== 'unknown')
       ) {
         return { at, jobs: new Map(), denied: true };
       }
-      const { jobs, complete } = scheduler.parseQuery(result.stdout, scheduler.states, jobId);
+      const { jobs, complete } = read();
       const answers = jobId === undefined ? complete : jobs.some(({ id }) => id === jobId);
       const unclear =
         jobId === undefined

@@ -1,7 +1,7 @@
 import { OptionsError, ParseError } from '../errors.ts';
 import type { BatchOptions } from '../generated/options.ts';
 import { exitOfJob } from './exit.ts';
-import { isHostName } from './host-list.ts';
+import { hostsIn } from './host-list.ts';
 import type {
   AccountingSource,
   JobStatus,
@@ -22,7 +22,7 @@ interface Rows {
 /**
  * Readers for lines, each of which is a job; the pattern's groups are those of `patterns.job`.
  *
- * @param header matches the lines that are no job
+ * @param header matches the lines that are no job; a list without jobs has one of them
  */
 export function rowReaders(
   job: string,
@@ -52,17 +52,26 @@ export function rowReaders(
     }
     return { rows, complete };
   }
+  /** Rows of all jobs. A command that fails without a word prints no header either. */
+  function listIn(stdout: string): Rows {
+    const list = rowsOf(stdout);
+    const hasHeader = () => stdout.split(/\r?\n/).some((line) => headerLine?.test(line) ?? true);
+    if (list.rows.length === 0 && !hasHeader()) {
+      throw new ParseError('The output has neither a job nor a header.', stdout);
+    }
+    return list;
+  }
   const statusIn = (row: Groups, states: StateTable) => {
     const { id = '', state = '' } = row;
     return statusOf(id, state, states[state] ?? { state: 'unknown' }, row);
   };
   return {
     parseQuery(stdout, states) {
-      const { rows, complete } = rowsOf(stdout);
+      const { rows, complete } = listIn(stdout);
       return { jobs: decisiveRows(rows.map((row) => statusIn(row, states))), complete };
     },
     parseFind(stdout) {
-      const { rows, complete } = rowsOf(stdout);
+      const { rows, complete } = listIn(stdout);
       const jobs = rows.map(({ id = '', tag = '', name = '', owner, state = '' }) => ({
         id,
         tag,
@@ -117,7 +126,6 @@ function statusOf(
   { state, cause = 'unknown' }: NativeState,
   { host = '', reason, code }: Groups,
 ): JobStatus {
-  const hosts = host.split(/[,:+\s]+/).filter(isHostName);
   const exitCode = /^\d{1,3}$/.test(code ?? '') ? Number(code) : undefined;
   const known = cause === 'unknown' && exitCode !== undefined;
   const exit =
@@ -127,7 +135,7 @@ function statusOf(
           code: exitCode,
         })
       : undefined;
-  return jobStatus({ id, state, nativeState }, { reason, hosts: [...new Set(hosts)], exit });
+  return jobStatus({ id, state, nativeState }, { reason, hosts: hostsIn(host), exit });
 }
 
 /** Whether jobs can be told apart by what the pattern of a row reads. */

@@ -25,6 +25,11 @@ export function execHosts(text: string, separator: '+' | ',' = '+'): readonly st
   return names.includes('') ? [] : [...new Set(names)];
 }
 
+/** The account of `alice@example.org@node01`, the owner of a job: what is after the last @ is a host. */
+export function accountIn(owner = ''): string {
+  return owner.replace(/@[^@]*$/, '');
+}
+
 /** What `qstat -f` says of one job. */
 export interface FoldedRecord {
   readonly id: string;

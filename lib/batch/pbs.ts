@@ -6,7 +6,14 @@ import type { JobEnd } from './exit.ts';
 import { exitOfJob } from './exit.ts';
 import { jobScript } from './job-script.ts';
 import type { FoldedRecord } from './pbs-family.ts';
-import { clock, endOfStatus, execHosts, foldedRecords, jobIdPattern } from './pbs-family.ts';
+import {
+  accountIn,
+  clock,
+  endOfStatus,
+  execHosts,
+  foldedRecords,
+  jobIdPattern,
+} from './pbs-family.ts';
 import type {
   JobState,
   JobStatus,
@@ -201,8 +208,7 @@ function parseFind(stdout: string): MarkedJobs {
     id,
     tag: '',
     jobName: attributes.get('job_name') ?? '',
-    // Whose it is, and the host that it was submitted on.
-    owner: (attributes.get('job_owner') ?? '').replace(/@[^@]*$/, ''),
+    owner: accountIn(attributes.get('job_owner')),
   }));
   return { jobs, complete: complete && usable.length === records.length };
 }

@@ -7,6 +7,7 @@ import { printfText, shellWord } from '../quote.ts';
 import type { Template, TemplateValue, TemplateView } from '../template.ts';
 import { parseTemplate, renderArguments, renderScript, renderText } from '../template.ts';
 import { bytes, seconds } from '../units.ts';
+import { groupsIn, hasMarks } from './pattern-readers.ts';
 import type { Scheduler, SchedulerCommands } from './scheduler.ts';
 
 /** The placeholder for the port in the server's arguments and in JUPYTERHUB_SERVICE_URL. */
@@ -75,7 +76,7 @@ export class JobTemplates {
   readonly #accounting: readonly (readonly Template[])[];
   readonly #explanation: readonly Template[] | undefined;
 
-  /** @throws OptionsError for a template that is none */
+  /** @throws OptionsError for a template that is none, and for jobs that nobody would find again */
   constructor(scheduler: Scheduler, options: BatchOptions) {
     const { submit, query, find, cancel, kill } = scheduler.commands;
     this.#scheduler = scheduler;
@@ -96,6 +97,7 @@ export class JobTemplates {
     const { description, explanation } = scheduler;
     this.#description = description && parsed(description.template, 'description');
     this.#explanation = explanation && parseArgv(explanation.command, 'explanation');
+    this.#checkMark();
   }
 
   /** Whether each job is asked about by itself. */
@@ -108,19 +110,63 @@ export class JobTemplates {
     return !this.#commands.find.some(({ names }) => ownNames.some((name) => names.has(name)));
   }
 
-  /** The options of `request` that are set, and that no template names: they have no effect. */
+  /** Looks whether a submission gives the job what `find` and accounting know it by. */
+  #checkMark(): void {
+    const { commands, patterns } = this.#options;
+    const groups = groupsIn(patterns.job);
+    const byName = groups.includes('name') ? ['jobName'] : [];
+    const byTag = groups.includes('tag') ? ['tag'] : [];
+    // What reads its own output reads names; whether tags too, its own submission shows.
+    const own = commands.submit === undefined ? ['jobName', 'tag'] : ['jobName'];
+    const needs = [
+      ...(this.#commands.find.length > 0
+        ? [hasMarks(patterns.job) ? [...byName, ...byTag] : own]
+        : []),
+      ...(this.#accounting.length > 0 ? [patterns.job === undefined ? own : byName] : []),
+    ];
+    const templates = [this.#script, ...this.#commands.submit, ...this.#descriptions];
+    const missing = needs.find(
+      (marks) =>
+        marks.length > 0 && !templates.some(({ names }) => marks.some((mark) => names.has(mark))),
+    );
+    if (missing !== undefined) {
+      const [mark] = missing;
+      throw new OptionsError(
+        'commands.submit',
+        `a command with {{${mark}}}`,
+        `The option commands.submit must have {{${mark}}}, where the script has not: the job is known by it, and one that is not found again would be submitted twice.`,
+      );
+    }
+  }
+
+  get #descriptions(): readonly Template[] {
+    return this.#description ? [this.#description] : [];
+  }
+
+  /** The options for the job that are set, and that no template names: the batch system is not asked. */
   get unused(): readonly string[] {
     const templates = [
       this.#script,
       this.#logFile,
       this.#environmentFile,
-      ...(this.#description ? [this.#description] : []),
+      ...this.#descriptions,
       ...Object.values(this.#commands).flat(),
     ];
     const used = new Set(templates.flatMap(({ names }) => [...names]));
-    return Object.keys(this.#options.request).filter(
-      (name) => !used.has(name) && !ownRequests.has(name),
-    );
+    const { request, memLimit, cpuLimit } = this.#options;
+    const given = new Map<string, string>();
+    if (memLimit !== undefined) {
+      given.set('memory', 'memLimit');
+    }
+    if (cpuLimit !== undefined) {
+      given.set('nprocs', 'cpuLimit');
+    }
+    for (const name of Object.keys(request)) {
+      given.set(name, `request.${name}`);
+    }
+    return [...given]
+      .filter(([name]) => !used.has(name) && !ownRequests.has(name))
+      .map(([, option]) => option);
   }
 
   /**
@@ -172,7 +218,7 @@ export class JobTemplates {
 
   /** Whether the script goes as one line of a description, or as an argument. */
   get #needsLine(): boolean {
-    const templates = [...this.#commands.submit, ...(this.#description ? [this.#description] : [])];
+    const templates = [...this.#commands.submit, ...this.#descriptions];
     return templates.some(({ names }) => names.has('scriptLine'));
   }
 

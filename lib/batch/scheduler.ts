@@ -266,6 +266,10 @@ export function withOverrides(scheduler: Scheduler, options: BatchOptions): Sche
   return {
     ...scheduler,
     script: options.script ?? scheduler.script,
+    jobEnvironment: options.jobEnvironment ?? scheduler.jobEnvironment,
+    requestNames: [...scheduler.requestNames, ...(options.requestNames ?? [])],
+    directive:
+      options.directive === undefined ? scheduler.directive : new RegExp(options.directive, 'u'),
     jobNameLength: options.jobNameLength ?? scheduler.jobNameLength,
     commands,
     patterns: {

@@ -17,9 +17,11 @@ import type { Json } from '../state.ts';
 import { JobClient } from './client.ts';
 import { exitOfJob } from './exit.ts';
 import { HandOver } from './hand-over.ts';
+import { isHost } from './host-list.ts';
 import type { Job, SubmittedJob } from './job.ts';
 import { isSubmitted, JobSlot, jobLost, loadJob, saveJob } from './job.ts';
 import { JobMonitor } from './monitor.ts';
+import { groupsIn } from './pattern-readers.ts';
 import type { EnvironmentFile, PreparedJob } from './request.ts';
 import { JobTemplates, portPlaceholder } from './request.ts';
 import type { JobStatus, Scheduler } from './scheduler.ts';
@@ -62,6 +64,8 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   readonly #handOver: HandOver;
   /** Under which the hub reaches the execution host of the running job. */
   #host: string | undefined;
+  /** Why it can't be reached under what the batch system says of its execution host. */
+  #hostProblem: string | undefined;
   /** When a port was reported last, in ms of `performance.now()`: older answers are about another run. */
   #reportedAt = 0;
   /** The port that is known was reported again, perhaps by a run that nobody has seen yet. */
@@ -153,9 +157,9 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     return status.state === 'ended' ? this.#finish(submitted, status) : null;
   }
 
-  override async survey(): Promise<readonly MarkedServer[] | undefined> {
+  override async survey(since?: number): Promise<readonly MarkedServer[] | undefined> {
     const hubId = hubIdOf(this.context);
-    return hubId === undefined ? [] : this.#client.survey(hubId);
+    return hubId === undefined ? [] : this.#client.survey(hubId, since);
   }
 
   /** See `Spawner`. `now` also hurries a stop that is under way. */
@@ -196,7 +200,9 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   }
 
   override get awaitedPort(): number | undefined {
-    return this.starting ? this.#slot.job?.port : undefined;
+    // A job that has started anew reports its port too, and nobody waits until it listens.
+    const isNew = performance.now() - this.#reportedAt < this.options.httpTimeout;
+    return this.starting || isNew ? this.#slot.job?.port : undefined;
   }
 
   /** The name under which the hub reaches an execution host; see the option `execHost`. */
@@ -227,6 +233,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   protected override clearFields(): void {
     this.#slot.load(undefined);
     this.#host = undefined;
+    this.#hostProblem = undefined;
     this.#reportedAt = 0;
     this.#reportedAgain = false;
     this.#absent = 0;
@@ -240,10 +247,10 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     const prepared = await start.step('submit', this.options.startTimeout, (signal) =>
       unlessAborted(signal, () => this.#prepare(mark)),
     );
-    for (const name of this.#templates.unused) {
+    for (const option of this.#templates.unused) {
       this.announce('warning', {
         code: 'option-unused',
-        message: `The option request.${name} has no effect: neither the script nor a command of ${this.#scheduler.name} uses it.`,
+        message: `The option ${option} has no effect on the job: neither the script nor a command of ${this.#scheduler.name} uses it.`,
       });
     }
     throwIfAborted(start.signal);
@@ -323,7 +330,8 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       );
       const host = this.#host ?? '';
       this.announce('running', { host });
-      start.report(50, `The job runs on ${host}; waiting for its server to say where it listens`);
+      const where = host === '' ? '' : ` on ${host}`;
+      start.report(50, `The job runs${where}; waiting for its server to say where it listens`);
       const address = await start.step('launch', startTimeout, (signal) =>
         this.#untilAddress(signal, logFile),
       );
@@ -427,6 +435,9 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
           log,
         );
       }
+      if (hasStarted(status) && this.#host === undefined && this.#hostProblem !== undefined) {
+        throw new StartError(this.#hostProblem);
+      }
       yield status;
     }
   }
@@ -459,7 +470,13 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     if (!hasStarted(status) || node === undefined) {
       return;
     }
-    this.#host = this.hostOf(node);
+    const host = this.hostOf(node);
+    if (!isHost(host)) {
+      this.#mistrust(job, node, host);
+      return;
+    }
+    this.#host = host;
+    this.#hostProblem = undefined;
     const run = `${status.run ?? status.startedAt?.toISOString() ?? ''}@${node}`;
     const endsAt = status.endsAt?.getTime() ?? job.endsAt;
     if (run !== job.run || endsAt !== job.endsAt) {
@@ -469,6 +486,16 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     if (job.run !== undefined && run !== job.run) {
       await this.#renewEnvironment();
     }
+  }
+
+  /** Tells, once, of an execution host that can't stand in an address. */
+  #mistrust({ id }: Job, node: string, host: string): void {
+    const given = [...new Set([node, host])].map((name) => JSON.stringify(name.slice(0, 200)));
+    const message = `The execution host of job ${id} is given as ${given.join(', which becomes ')}: this is no name or address of a host; see the option execHost.`;
+    if (!this.starting && message !== this.#hostProblem) {
+      this.announce('warning', { code: 'host-unusable', message });
+    }
+    this.#hostProblem = message;
   }
 
   async #renewEnvironment(): Promise<void> {
@@ -642,11 +669,29 @@ function partsOf(Class: typeof BatchSpawner, options: BatchOptions): Parts {
   parts.set(options, ofOptions);
   let made = ofOptions.get(Class);
   if (made === undefined) {
+    checkExecHost(options);
     const scheduler = Class.schedulerFor(options);
     made = { scheduler, templates: new JobTemplates(scheduler, options) };
     ofOptions.set(Class, made);
   }
   return made;
+}
+
+/** A group that the pattern lacks would be in the name as `$3`, or be nothing. */
+function checkExecHost({ execHost }: BatchOptions): void {
+  const { pattern = '', replacement = '' } = execHost ?? {};
+  const names = groupsIn(pattern);
+  // With an empty alternative it matches: all of it, and each group.
+  const count = (new RegExp(`${pattern}|`, 'u').exec('')?.length ?? 1) - 1;
+  for (const [text, number, name = ''] of replacement.matchAll(/\$(?:(\d)|<(\w+)>)/g)) {
+    const isKnown = number === undefined ? names.includes(name) : Number(number) <= count;
+    if (!isKnown) {
+      throw new OptionsError(
+        'execHost.replacement',
+        `a text without ${text}: the pattern has no such group`,
+      );
+    }
+  }
 }
 
 /** Thrown to wait for the next run of a job. */

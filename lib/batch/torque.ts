@@ -6,6 +6,7 @@ import type { JobEnd } from './exit.ts';
 import { exitOfJob } from './exit.ts';
 import { jobScript } from './job-script.ts';
 import {
+  accountIn,
   clock,
   dataDocuments,
   endOfStatus,
@@ -171,7 +172,7 @@ function parseQuery(stdout: string, table: StateTable): QueryAnswer {
 function parseFind(stdout: string): MarkedJobs {
   const { records, complete } = recordsIn(stdout);
   const jobs = records.map(({ id, element }) => {
-    const owner = textOf(element, 'Job_Owner')?.replace(/@.*$/s, '') ?? '';
+    const owner = accountIn(textOf(element, 'Job_Owner'));
     return { id, tag: '', jobName: textOf(element, 'Job_Name') ?? '', owner };
   });
   return { jobs, complete };

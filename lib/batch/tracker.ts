@@ -121,7 +121,16 @@ export class JobTracker {
     }
     const account = await this.#client.account(facts);
     this.#known = account.kind === 'listed';
-    return account.kind === 'listed' || account.kind === 'unknown';
+    switch (account.kind) {
+      case 'listed':
+      case 'unknown':
+        return true;
+      case 'silent':
+        // Where there is no record of any job, only the clocks differ.
+        return !account.answered;
+      case 'gone':
+        return false;
+    }
   }
 
   /** The list says that a job has ended, accounting knows how; a job that was requeued lives. */

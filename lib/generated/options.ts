@@ -7,11 +7,11 @@ import type { Spawner } from '../spawner.ts';
  */
 export interface BatchRequest {
   /**
-   * The queue.
+   * The queue. Default: none, and the batch system decides.
    */
   readonly queue?: string;
   /**
-   * The host of the batch server.
+   * The host of the batch server. Default: none, and the batch system decides.
    */
   readonly host?: string;
   /**
@@ -23,31 +23,31 @@ export interface BatchRequest {
    */
   readonly nprocs?: number | string;
   /**
-   * Graphics processors; 0 asks for none.
+   * Graphics processors; 0 asks for none. Default: none, and the batch system decides.
    */
   readonly ngpus?: number | string;
   /**
-   * The walltime, for all batch systems alike: minutes, minutes:seconds, hours:minutes:seconds, or with days in front, as days-hours, days-hours:minutes or days-hours:minutes:seconds.
+   * The walltime, for all batch systems alike: minutes, minutes:seconds, hours:minutes:seconds, or with days in front, as days-hours, days-hours:minutes or days-hours:minutes:seconds. Default: none, and the batch system decides.
    */
   readonly runtime?: string;
   /**
-   * The partition.
+   * The partition. Default: none, and the batch system decides.
    */
   readonly partition?: string;
   /**
-   * The account that is charged.
+   * The account that is charged. Default: none, and the batch system decides.
    */
   readonly account?: string;
   /**
-   * More options for the batch system, put on a directive line of their own as they are.
+   * More options for the batch system, put on a directive line of their own as they are. Default: none.
    */
   readonly options?: string;
   /**
-   * Shell commands that the job runs before the server, as they are.
+   * Shell commands that the job runs before the server, as they are. Default: none.
    */
   readonly prologue?: string;
   /**
-   * Shell commands that the job runs after the server, as they are.
+   * Shell commands that the job runs after the server, as they are. Default: none.
    */
   readonly epilogue?: string;
   /**
@@ -63,7 +63,7 @@ export interface BatchRequest {
    */
   readonly keepvars?: readonly string[];
   /**
-   * Names of variables that the job gets from the hub's own environment, where they are set.
+   * Names of variables that the job gets from the hub's own environment, where they are set. Default: none.
    */
   readonly keepvarsExtra?: readonly string[];
 }
@@ -97,6 +97,8 @@ export interface BatchOptions extends SpawnerOptions {
    */
   readonly httpTimeout: number;
   /**
+   * What is asked of the batch system for a job.
+   *
    * @default `{}`
    */
   readonly request: BatchRequest;
@@ -143,7 +145,7 @@ export interface BatchOptions extends SpawnerOptions {
    */
   readonly unknownBudget: {
     /**
-     * In ms.
+     * In ms: the time since the last usable answer.
      *
      * @default `600000`
      */
@@ -194,13 +196,13 @@ export interface BatchOptions extends SpawnerOptions {
    */
   readonly execHost?: {
     /**
-     * With the flag u.
+     * What is replaced in the name, with the flag u.
      *
      * @default `"^.*$"`
      */
     readonly pattern?: string;
     /**
-     * $& is all that was matched, $1 to $9 and $<name> are the groups.
+     * What takes its place: $& is all that was matched, $1 to $9 and $<name> are the groups. Default: none, it is required.
      */
     readonly replacement: string;
   };
@@ -217,92 +219,104 @@ export interface BatchOptions extends SpawnerOptions {
     readonly [k: string]: string;
   };
   /**
-   * The job script, a mustache template. Each value is quoted for the place it stands in: a directive line, or a word of the shell. The default is the scheduler's own.
+   * The job script, a mustache template. Each value is quoted for the place it stands in: a directive line, or a word of the shell. Default: the scheduler's own; GenericBatchSpawner has none and needs one.
    */
   readonly script?: string;
   /**
-   * The commands of the batch system, one word each, without a shell; each word is a mustache template, and one that comes out empty is left out. The defaults are the scheduler's own.
+   * A regular expression with the flag u that matches the beginning of a directive line of `script`, on which values are quoted as its directives need it. Default: the scheduler's own; with GenericBatchSpawner the script has none.
+   */
+  readonly directive?: string;
+  /**
+   * Who can see the environment that a job was submitted with. `public`: others than its owner and administrators, or nobody knows; then a file carries the server's environment. `private`: the job gets its environment from that of the submission, of which `exportNames` lists the names: a word of `commands.submit` passes them on, if the batch system does not by itself take the whole environment. Default: the scheduler's own; with GenericBatchSpawner `public`.
+   */
+  readonly jobEnvironment?: 'private' | 'public';
+  /**
+   * Names of `request` of the site's own, whose values are texts of one line, and which the templates may use beside those that the scheduler has. Default: none.
+   */
+  readonly requestNames?: readonly string[];
+  /**
+   * The commands of the batch system, one word each, without a shell; each word is a mustache template, and one that comes out empty is left out. They take the place of the scheduler's own. GenericBatchSpawner has none and needs `submit`, `query` and `cancel`.
    *
    * @default `{}`
    */
   readonly commands: {
     /**
-     * Reads the script from standard input, prints the job id.
+     * Reads the script from standard input, gives the job the name \{\{jobName\}\}, by which it is found again, prints the job id. Default: the scheduler's own.
      */
     readonly submit?: readonly string[];
     /**
-     * Lists all jobs. Where a word has \{\{jobId\}\}, each job is asked about by itself.
+     * Lists all jobs. Where a word has \{\{jobId\}\}, each job is asked about by itself. Default: the scheduler's own.
      */
     readonly query?: readonly string[];
     /**
-     * Lists the jobs of all with their marks and owners, as the hub's own account, once for all who look for a job at the same time. One that names \{\{username\}\}, \{\{homedir\}\}, \{\{tag\}\}, \{\{jobName\}\} or \{\{jobId\}\} is run for each by itself, as that account, and survey() finds nothing. \{\{boundary\}\} is another text for each command: it keeps apart what people may write into their jobs. That of Slurm may leave it out, and prints id, comment and name then.
+     * Lists the jobs of all with their marks and owners, as the hub's own account, once for all who look for a job at the same time. One that names \{\{username\}\}, \{\{homedir\}\}, \{\{tag\}\}, \{\{jobName\}\} or \{\{jobId\}\} is run for each by itself, as that account, and survey() finds nothing. \{\{boundary\}\} is another text for each command: it keeps apart what people may write into their jobs. That of Slurm may leave it out, and prints id, comment and name then. Default: the scheduler's own; with GenericBatchSpawner `query`, where its list has marks and owners, else none.
      */
     readonly find?: readonly string[];
     /**
-     * Ends the job \{\{jobId\}\}.
+     * Ends the job \{\{jobId\}\}. Default: the scheduler's own.
      */
     readonly cancel?: readonly string[];
     /**
-     * Kills the processes of the job \{\{jobId\}\}.
+     * Kills the processes of the job \{\{jobId\}\}. Default: the scheduler's own; with GenericBatchSpawner `cancel`.
      */
     readonly kill?: readonly string[];
     /**
-     * Say how the job \{\{jobId\}\} ended, asked in turn; each stands for the scheduler's own command at its place, and must print what that does. An empty list asks none.
+     * Say how the job \{\{jobId\}\} ended, asked in turn; each stands for the scheduler's own command at its place, and must print what that does. An empty list asks none. Default: the scheduler's own; with GenericBatchSpawner none.
      */
     readonly accounting?: readonly (readonly string[])[];
   };
   /**
-   * Regular expressions that read what the commands print, instead of the scheduler's own; all with the flags m and u.
+   * Regular expressions that read what the commands print, instead of the scheduler's own. `job` and `header` see one line at a time and have the flag u; all others have the flags m and u. GenericBatchSpawner has none of its own and needs `jobId`, and `job` or those of the states.
    *
    * @default `{}`
    */
   readonly patterns: {
     /**
-     * One line of the output of a submission: the group `id` is the job id, `cluster` the cluster.
+     * One line of the output of a submission: the group `id` is the job id, `cluster` the cluster. Default: the scheduler's own.
      */
     readonly jobId?: string;
     /**
-     * On standard error: the command failed although its exit code may be 0.
+     * On standard error: the command failed although its exit code may be 0. Default: the scheduler's own.
      */
     readonly outage?: string;
     /**
-     * On standard error of a submission: the batch system was not there or not able, and has made no job; it is tried again.
+     * On standard error of a submission: the batch system was not there or not able, and has made no job; it is tried again. Default: the scheduler's own.
      */
     readonly transient?: string;
     /**
-     * In the output of a command about one job that failed: the scheduler knows no such job, or it has ended.
+     * In the output of a command about one job that failed: the scheduler knows no such job, or it has ended. Default: the scheduler's own.
      */
     readonly notFound?: string;
     /**
-     * One line of the output of `query` and `find` that is a job. The groups `id` and `state` are required; `host` (hosts, divided by commas, blanks, + or :), `reason`, `code` (the exit code), `name`, `tag` and `owner` are read where they are there. Where it is all that reads `query`, `host` is required too; where marks are to be found by it, `name` or `tag`. A line that is not blank and that neither this nor `header` matches makes it unknown whether a job that is not listed is there.
+     * One line of the output of `query` and `find` that is a job. The groups `id` and `state` are required; `host` (hosts, that of the script first, in any form that batch systems print, as `node01/0-3+node02/0`, `2*node01:node02`, `slot1@node01` or `node[01-03],gpu1`; other texts are for `execHost` to rewrite), `reason`, `code` (the exit code), `name`, `tag` and `owner` are read where they are there. Where it is all that reads `query`, `host` is required too; where marks are to be found by it, `name` or `tag`. A line that is not blank and that neither this nor `header` matches makes it unknown whether a job that is not listed is there. Default: none, and the scheduler's own code reads the list.
      */
     readonly job?: string;
     /**
-     * A line of the list that is no job, such as titles and rules between them.
+     * A line of the list that is no job, such as titles and rules between them. Where it is given, an output without jobs is a list only with such a line (an empty output, if it matches an empty line); where it is not, an empty output of `query` means that there are no jobs, so a command that may fail without an exit code or a word needs it. Default: none.
      */
     readonly header?: string;
     /**
-     * In the output of a `query` about one job, that is one with \{\{jobId\}\}: it is held.
+     * In the output of a `query` about one job, that is one with \{\{jobId\}\}: it is held. Default: none.
      */
     readonly held?: string;
     /**
-     * In the output of a `query` about one job: it is suspended.
+     * In the output of a `query` about one job: it is suspended. Default: none.
      */
     readonly suspended?: string;
     /**
-     * In the output of a `query` about one job: it runs.
+     * In the output of a `query` about one job: it runs. Default: none.
      */
     readonly running?: string;
     /**
-     * In the output of a `query` about one job: it waits in the queue.
+     * In the output of a `query` about one job: it waits in the queue. Default: none.
      */
     readonly pending?: string;
     /**
-     * In the output of a `query` about one job: it has ended; the group `code` is its exit code.
+     * In the output of a `query` about one job: it has ended; the group `code` is its exit code. Default: none.
      */
     readonly ended?: string;
     /**
-     * In the output of a `query` about one job: its execution host is the group `host`.
+     * In the output of a `query` about one job: its execution host is the group `host`. Default: none.
      */
     readonly host?: string;
   };
@@ -314,11 +328,11 @@ export interface BatchOptions extends SpawnerOptions {
   readonly states: {
     readonly [k: string]: {
       /**
-       * What a job in this state is doing.
+       * What a job in this state is doing. Default: none, it is required.
        */
       readonly state: 'pending' | 'held' | 'running' | 'suspended' | 'completing' | 'ended' | 'unknown';
       /**
-       * Why a job in this state ended.
+       * Why a job in this state ended. Default: unknown, unless the batch system says more.
        */
       readonly cause?:
         | 'completed'
@@ -383,7 +397,7 @@ export interface SpawnerOptions {
    */
   readonly rootDir?: string;
   /**
-   * Where a person lands in the server, as JUPYTERHUB_DEFAULT_URL. A template like `rootDir`.
+   * Where a person lands in the server, as JUPYTERHUB_DEFAULT_URL. A template like `rootDir`. Default: none, and the server decides.
    */
   readonly defaultUrl?: string;
   /**
@@ -433,21 +447,21 @@ export interface SpawnerOptions {
    */
   readonly pollInterval: number;
   /**
-   * Functions that are called around a start and a stop, and awaited.
+   * Functions that are called around a start and a stop, and awaited. Example: `{ preSpawn: ({ account }) => makeHome(account) }`.
    *
    * @default `{}`
    */
   readonly hooks: {
     /**
-     * Called before each start; when it throws, nothing is started and the start fails.
+     * Called before each start; when it throws, nothing is started and the start fails. Default: none. Example: `async ({ account }) => makeHome(account)`.
      */
     readonly preSpawn?: (spawner: Spawner) => void | Promise<void>;
     /**
-     * Called after a server has ended, by itself or by `stop()`; when it throws, or takes longer than `startTimeout`, a `warning` is emitted.
+     * Called after a server has ended, by itself or by `stop()`; when it throws, or takes longer than `startTimeout`, a `warning` is emitted. It must not wait for a `Supervisor` that starts or stops the same server, which waits for the hook: that is for a listener of its event `removed`. Default: none. Example: `({ account }) => unmount(account)`.
      */
     readonly postStop?: (spawner: Spawner) => void | Promise<void>;
     /**
-     * Makes the last progress event of a start, from the one that it is given.
+     * Makes the last progress event of a start, from the one that it is given. Default: none, and that one stays as it is. Example: `(spawner, event) => ({ ...event, message: 'Your notebooks are ready.' })`.
      */
     readonly progressReady?: (
       spawner: Spawner,
@@ -469,15 +483,15 @@ export interface CondorRequest extends BatchRequest {
    */
   readonly memory?: string;
   /**
-   * The accounting group (accounting_group).
+   * The accounting group (accounting_group). Default: none, and the batch system decides.
    */
   readonly account?: string;
   /**
-   * A line that the submit description has before its last one, as it is.
+   * A line that the submit description has before its last one, as it is. Default: none.
    */
   readonly options?: string;
   /**
-   * An expression that the machine has to fulfil (requirements), as it is.
+   * An expression that the machine has to fulfil (requirements), as it is. Default: none.
    */
   readonly requirements?: string;
 }
@@ -499,7 +513,7 @@ export interface CondorOptions extends BatchOptions {
    */
   readonly request: CondorRequest;
   /**
-   * The submit description that condor_submit reads, a mustache template with the names of `script` and with `scriptLine`: the script as one line, which `printf %b` turns back into it. Values are written as they are, without quotes; one with a line break or a macro is refused. The default is that of HTCondor's scheduler object.
+   * The submit description that condor_submit reads, a mustache template with the names of `script` and with `scriptLine`: the script as one line, which `printf %b` turns back into it. Values are written as they are, without quotes; one with a line break or a macro is refused. Default: that of HTCondor's scheduler object.
    */
   readonly description?: string;
 }
@@ -509,7 +523,7 @@ export interface CondorOptions extends BatchOptions {
  */
 export interface FluxRequest extends BatchRequest {
   /**
-   * The bank that is charged (system.bank).
+   * The bank that is charged (system.bank). Default: none, and the batch system decides.
    */
   readonly account?: string;
 }
@@ -536,88 +550,88 @@ export interface GenericRequest extends BatchRequest {}
  */
 export interface GenericOptions extends BatchOptions {
   /**
-   * The commands of the batch system, one word each, without a shell; each word is a mustache template, and one that comes out empty is left out. The defaults are the scheduler's own.
+   * The commands of the batch system, one word each, without a shell; each word is a mustache template, and one that comes out empty is left out. They take the place of the scheduler's own. GenericBatchSpawner has none and needs `submit`, `query` and `cancel`.
    *
    * @default `{}`
    */
   readonly commands: {
     /**
-     * Reads the script from standard input, prints the job id.
+     * Reads the script from standard input, gives the job the name \{\{jobName\}\}, by which it is found again, prints the job id. Default: the scheduler's own.
      */
     readonly submit: readonly string[];
     /**
-     * Lists all jobs. Where a word has \{\{jobId\}\}, each job is asked about by itself.
+     * Lists all jobs. Where a word has \{\{jobId\}\}, each job is asked about by itself. Default: the scheduler's own.
      */
     readonly query: readonly string[];
     /**
-     * Lists the jobs of all with their marks and owners, as the hub's own account, once for all who look for a job at the same time. One that names \{\{username\}\}, \{\{homedir\}\}, \{\{tag\}\}, \{\{jobName\}\} or \{\{jobId\}\} is run for each by itself, as that account, and survey() finds nothing. \{\{boundary\}\} is another text for each command: it keeps apart what people may write into their jobs. That of Slurm may leave it out, and prints id, comment and name then.
+     * Lists the jobs of all with their marks and owners, as the hub's own account, once for all who look for a job at the same time. One that names \{\{username\}\}, \{\{homedir\}\}, \{\{tag\}\}, \{\{jobName\}\} or \{\{jobId\}\} is run for each by itself, as that account, and survey() finds nothing. \{\{boundary\}\} is another text for each command: it keeps apart what people may write into their jobs. That of Slurm may leave it out, and prints id, comment and name then. Default: the scheduler's own; with GenericBatchSpawner `query`, where its list has marks and owners, else none.
      */
     readonly find?: readonly string[];
     /**
-     * Ends the job \{\{jobId\}\}.
+     * Ends the job \{\{jobId\}\}. Default: the scheduler's own.
      */
     readonly cancel: readonly string[];
     /**
-     * Kills the processes of the job \{\{jobId\}\}.
+     * Kills the processes of the job \{\{jobId\}\}. Default: the scheduler's own; with GenericBatchSpawner `cancel`.
      */
     readonly kill?: readonly string[];
     /**
-     * Say how the job \{\{jobId\}\} ended, asked in turn; each stands for the scheduler's own command at its place, and must print what that does. An empty list asks none.
+     * Say how the job \{\{jobId\}\} ended, asked in turn; each stands for the scheduler's own command at its place, and must print what that does. An empty list asks none. Default: the scheduler's own; with GenericBatchSpawner none.
      */
     readonly accounting?: readonly (readonly string[])[];
   };
   /**
-   * Regular expressions that read what the commands print, instead of the scheduler's own; all with the flags m and u.
+   * Regular expressions that read what the commands print, instead of the scheduler's own. `job` and `header` see one line at a time and have the flag u; all others have the flags m and u. GenericBatchSpawner has none of its own and needs `jobId`, and `job` or those of the states.
    *
    * @default `{}`
    */
   readonly patterns: {
     /**
-     * One line of the output of a submission: the group `id` is the job id, `cluster` the cluster.
+     * One line of the output of a submission: the group `id` is the job id, `cluster` the cluster. Default: the scheduler's own.
      */
     readonly jobId: string;
     /**
-     * On standard error: the command failed although its exit code may be 0.
+     * On standard error: the command failed although its exit code may be 0. Default: the scheduler's own.
      */
     readonly outage?: string;
     /**
-     * On standard error of a submission: the batch system was not there or not able, and has made no job; it is tried again.
+     * On standard error of a submission: the batch system was not there or not able, and has made no job; it is tried again. Default: the scheduler's own.
      */
     readonly transient?: string;
     /**
-     * In the output of a command about one job that failed: the scheduler knows no such job, or it has ended.
+     * In the output of a command about one job that failed: the scheduler knows no such job, or it has ended. Default: the scheduler's own.
      */
     readonly notFound?: string;
     /**
-     * One line of the output of `query` and `find` that is a job. The groups `id` and `state` are required; `host` (hosts, divided by commas, blanks, + or :), `reason`, `code` (the exit code), `name`, `tag` and `owner` are read where they are there. Where it is all that reads `query`, `host` is required too; where marks are to be found by it, `name` or `tag`. A line that is not blank and that neither this nor `header` matches makes it unknown whether a job that is not listed is there.
+     * One line of the output of `query` and `find` that is a job. The groups `id` and `state` are required; `host` (hosts, that of the script first, in any form that batch systems print, as `node01/0-3+node02/0`, `2*node01:node02`, `slot1@node01` or `node[01-03],gpu1`; other texts are for `execHost` to rewrite), `reason`, `code` (the exit code), `name`, `tag` and `owner` are read where they are there. Where it is all that reads `query`, `host` is required too; where marks are to be found by it, `name` or `tag`. A line that is not blank and that neither this nor `header` matches makes it unknown whether a job that is not listed is there. Default: none, and the scheduler's own code reads the list.
      */
     readonly job?: string;
     /**
-     * A line of the list that is no job, such as titles and rules between them.
+     * A line of the list that is no job, such as titles and rules between them. Where it is given, an output without jobs is a list only with such a line (an empty output, if it matches an empty line); where it is not, an empty output of `query` means that there are no jobs, so a command that may fail without an exit code or a word needs it. Default: none.
      */
     readonly header?: string;
     /**
-     * In the output of a `query` about one job, that is one with \{\{jobId\}\}: it is held.
+     * In the output of a `query` about one job, that is one with \{\{jobId\}\}: it is held. Default: none.
      */
     readonly held?: string;
     /**
-     * In the output of a `query` about one job: it is suspended.
+     * In the output of a `query` about one job: it is suspended. Default: none.
      */
     readonly suspended?: string;
     /**
-     * In the output of a `query` about one job: it runs.
+     * In the output of a `query` about one job: it runs. Default: none.
      */
     readonly running?: string;
     /**
-     * In the output of a `query` about one job: it waits in the queue.
+     * In the output of a `query` about one job: it waits in the queue. Default: none.
      */
     readonly pending?: string;
     /**
-     * In the output of a `query` about one job: it has ended; the group `code` is its exit code.
+     * In the output of a `query` about one job: it has ended; the group `code` is its exit code. Default: none.
      */
     readonly ended?: string;
     /**
-     * In the output of a `query` about one job: its execution host is the group `host`.
+     * In the output of a `query` about one job: its execution host is the group `host`. Default: none.
      */
     readonly host?: string;
   };
@@ -627,24 +641,6 @@ export interface GenericOptions extends BatchOptions {
    * @default `{}`
    */
   readonly request: GenericRequest;
-  /**
-   * A regular expression that matches the beginning of a directive line of the script. Default: the script has none.
-   *
-   * @default `"(?!)"`
-   */
-  readonly directive: string;
-  /**
-   * Who can see the environment that a job was submitted with. `public`: others than its owner and administrators, or nobody knows; then a file carries the server's environment. `private`: the job gets its environment from that of the submission, of which `exportNames` lists the names: a word of `commands.submit` passes them on, if the batch system does not by itself take the whole environment.
-   *
-   * @default `"public"`
-   */
-  readonly jobEnvironment: 'private' | 'public';
-  /**
-   * Names of `request` of the site's own that the templates use and that are not always given.
-   *
-   * @default `[]`
-   */
-  readonly requestNames: readonly string[];
 }
 
 /**
@@ -656,11 +652,11 @@ export interface GridEngineRequest extends BatchRequest {
    */
   readonly memory?: string;
   /**
-   * The parallel environment that gives `nprocs` slots on one host (-pe). Default: none, and one slot.
+   * The parallel environment that gives `nprocs` slots on one host (-pe). Required for `nprocs`, and for a `cpuLimit` above 1. Default: none, and one slot.
    */
   readonly pe?: string;
   /**
-   * The project (-P).
+   * The project (-P). Default: none, and the batch system decides.
    */
   readonly project?: string;
   /**
@@ -720,7 +716,7 @@ export interface LsfRequest extends BatchRequest {
    */
   readonly memory?: string;
   /**
-   * The project (-P).
+   * The project (-P). Default: none, and the batch system decides.
    */
   readonly project?: string;
 }
@@ -746,11 +742,11 @@ export interface MoabRequest extends BatchRequest {
    */
   readonly memory?: string;
   /**
-   * The quality of service (-l qos).
+   * The quality of service (-l qos). Default: none, and the batch system decides.
    */
   readonly qos?: string;
   /**
-   * The reservation (-l advres).
+   * The reservation (-l advres). Default: none.
    */
   readonly reservation?: string;
 }
@@ -798,11 +794,11 @@ export interface SlurmOptions extends BatchOptions {
  */
 export interface OarRequest extends BatchRequest {
   /**
-   * The project (--project).
+   * The project (--project). Default: none, and the batch system decides.
    */
   readonly project?: string;
   /**
-   * What the nodes have to have (-p).
+   * What the nodes have to have (-p). Default: none.
    */
   readonly properties?: string;
   /**
@@ -810,7 +806,7 @@ export interface OarRequest extends BatchRequest {
    */
   readonly resources?: string;
   /**
-   * A type of jobs (-t).
+   * A type of jobs (-t). Default: none.
    */
   readonly type?: string;
 }
@@ -836,7 +832,7 @@ export interface PbsRequest extends BatchRequest {
    */
   readonly memory?: string;
   /**
-   * The project (-P).
+   * The project (-P). Default: none, and the batch system decides.
    */
   readonly project?: string;
 }
@@ -862,7 +858,7 @@ export interface SlurmRequest extends BatchRequest {
    */
   readonly memory?: string;
   /**
-   * The cluster, where slurmdbd knows several (--clusters).
+   * The cluster, where slurmdbd knows several (--clusters). Default: none, and the batch system decides.
    */
   readonly cluster?: string;
   /**
@@ -870,7 +866,7 @@ export interface SlurmRequest extends BatchRequest {
    */
   readonly federation?: boolean;
   /**
-   * The quality of service (--qos).
+   * The quality of service (--qos). Default: none, and the batch system decides.
    */
   readonly qos?: string;
   /**
@@ -878,11 +874,11 @@ export interface SlurmRequest extends BatchRequest {
    */
   readonly srun?: string;
   /**
-   * The reservation (--reservation).
+   * The reservation (--reservation). Default: none.
    */
   readonly reservation?: string;
   /**
-   * Generic resources (--gres).
+   * Generic resources (--gres). Default: none.
    */
   readonly gres?: string;
 }
@@ -968,7 +964,7 @@ export interface SupervisorPolicies {
 }
 
 /**
- * Options of SystemdSpawner. Templates know \{\{username\}\}, the name in the hub; \{\{userid\}\}, its id there; \{\{servername\}\}; and \{\{account\}\}, that of the operating system.
+ * Options of SystemdSpawner. Templates know \{\{username\}\}, the name in the hub; \{\{userid\}\}, its id there, if the hub gives one; \{\{servername\}\}; and \{\{account\}\}, that of the operating system.
  */
 export interface SystemdOptions extends SpawnerOptions {
   /**
@@ -984,13 +980,13 @@ export interface SystemdOptions extends SpawnerOptions {
    */
   readonly usernameTemplate: string;
   /**
-   * The name of the unit, without .service, a template. Names are escaped in it as systemd does it, and two servers never get the same one; where it lacks \{\{servername\}\}, that is put at its end for servers that have a name.
+   * The name of the unit, without .service, a template. Names are escaped in it as systemd does it, and two servers never get the same one: it needs \{\{username\}\} or \{\{userid\}\}, since people may share an account, and a - between one value and the next. Where it lacks \{\{servername\}\}, that is put at its end for servers that have a name.
    *
    * @default `"jupyter-{{username}}-singleuser"`
    */
   readonly unitNameTemplate: string;
   /**
-   * The directory in which the server starts, a template of an absolute path. Default: the home directory of its account; with `dynamicUsers` its state directory.
+   * The directory in which the server starts, a template of an absolute path. Without effect with `dynamicUsers`, where it starts in the directory that is kept. Default: the home directory of its account.
    */
   readonly userWorkingDir?: string;
   /**
@@ -1010,11 +1006,11 @@ export interface SystemdOptions extends SpawnerOptions {
    */
   readonly dynamicUsers: boolean;
   /**
-   * The slice to which the server belongs, a template, as in `jupyter.slice`: what it limits holds for all of its servers together. Default: none.
+   * The slice to which the server belongs, a template: what it limits holds for all of its servers together. Where the template does not end in .slice, that is added. Default: none, and systemd decides.
    */
   readonly slice?: string;
   /**
-   * Properties that are set for the slice before the server starts.
+   * Properties that are set for `slice`, which has to be given, before the server starts.
    *
    * @default `{}`
    */
@@ -1102,7 +1098,7 @@ export interface SystemdOptions extends SpawnerOptions {
    */
   readonly hardened: boolean;
   /**
-   * What becomes of a unit of the same name that is there before a start and that this spawner does not know: `replace` stops it, `adopt` takes a running one over, as the server, and replaces any other.
+   * What becomes of a unit of the same name that is there before a start and that this spawner does not know: `replace` stops it, `adopt` takes a running one over, as the server, and replaces any other. A server of another hub or person, or of another name, is left alone, and the start fails.
    *
    * @default `"replace"`
    */

@@ -48,6 +48,22 @@ describe('GenericBatchSpawner', () => {
     expect(spawner.address).to.include({ host: 'node01', port: 8888 });
   });
 
+  it('says of which host it can make nothing, and that no more than that is wrong', async () => {
+    const { spawner } = create('7 running all.q@node01 ju-1\n');
+    const warnings: string[] = [];
+    spawner.on('warning', ({ message }) => warnings.push(message));
+    expect(await spawner.poll()).to.equal(null);
+    expect(await spawner.poll()).to.equal(null);
+    expect(spawner.address).to.equal(undefined);
+    expect(warnings).to.have.length(1);
+    expect(warnings[0]).to.include('"all.q@node01"');
+
+    const execHost = { pattern: '^[\\w.]+@(.*)$', replacement: '$1.example.org' };
+    const other = create('7 running all.q@node01 ju-1\n', { execHost }).spawner;
+    expect(await other.poll()).to.equal(null);
+    expect(other.address).to.include({ host: 'node01.example.org' });
+  });
+
   it('says nothing of a job whose state it does not know, nor from what is no list', async () => {
     for (const output of [
       '7 strange node01 ju-1\n',
@@ -97,6 +113,18 @@ describe('GenericBatchSpawner', () => {
     const { spawner } = create('7 running node01 ju-1\n', { commands } as Partial<GenericOptions>);
     expect(await spawner.poll()).to.equal(null);
     expect(spawner.address).to.include({ host: 'node01' });
+  });
+
+  it('needs no mark where nothing reads any', () => {
+    const { commands, patterns } = options();
+    const submit = ['mysub'];
+    create('', { commands: { ...commands, submit } } as Partial<GenericOptions>);
+    const job = patterns?.job?.replace('name', 'other');
+    const accounting = [['myacct', '{{jobId}}']];
+    create('', {
+      commands: { ...commands, submit, accounting },
+      patterns: { ...patterns, job },
+    } as Partial<GenericOptions>);
   });
 
   const { commands, patterns } = options();
@@ -156,6 +184,29 @@ describe('GenericBatchSpawner', () => {
     ],
     ['a group for it', { commands: asking, patterns: { ...ofOne, host: '.*' } }, 'patterns.host'],
     ['a question for it', { patterns: { ...patterns, running: 'R' } }, 'patterns.running'],
+    [
+      'the name of a job that is found by it',
+      {
+        commands: { ...commands, submit: ['mysub', '{{tag}}'] },
+        patterns: { ...patterns, job: job.replace('$', ' (?<owner>\\S+)$') },
+      },
+      'commands.submit',
+    ],
+    [
+      'its tag where that is read',
+      {
+        commands: { ...commands, submit: ['mysub', '{{jobName}}'], find: ['f'] },
+        patterns: { ...patterns, job: job.replace('name', 'tag') },
+      },
+      'commands.submit',
+    ],
+    [
+      'its name where accounting has it',
+      {
+        commands: { ...commands, submit: ['mysub'], accounting: [['a']] },
+      },
+      'commands.submit',
+    ],
     ['a command to submit', { commands: { query: ['q'], cancel: ['c'] } }, 'commands.submit'],
     ['a pattern of the job id', { patterns: { job: '(?<id>1)(?<state>2)' } }, 'patterns.jobId'],
     ['a way to read the query', { patterns: { jobId: '(?<id>.*)' } }, 'patterns'],

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { expect } from 'chai';
 import { failureOf, saysNotFound } from '../../lib/batch/command.ts';
-import { gridEngine } from '../../lib/batch/grid-engine.ts';
+import { GridEngineSpawner, gridEngine } from '../../lib/batch/grid-engine.ts';
 import { JobTemplates } from '../../lib/batch/request.ts';
 import type { JobState, JobStatus } from '../../lib/batch/scheduler.ts';
 import { jobIdIn } from '../../lib/batch/scheduler.ts';
@@ -703,5 +703,18 @@ describe('The job of Grid Engine', () => {
     for (const request of requests) {
       expect(() => prepared({ request }), JSON.stringify(request)).to.throw(OptionsError);
     }
+  });
+
+  it('refuses slots for cpuLimit without where they are from', () => {
+    const create = (options: Partial<GridEngineOptions>) =>
+      new GridEngineSpawner(
+        { user: { name: 'alice' } },
+        { endpoint: 'fixed', port: 1, ...options },
+      );
+    expect(() => create({ cpuLimit: 1.5 }))
+      .to.throw(OptionsError, 'cpuLimit')
+      .with.property('path', 'request.pe');
+    create({ cpuLimit: 1 });
+    create({ cpuLimit: 4, request: { pe: 'smp' } });
   });
 });

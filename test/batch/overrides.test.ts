@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { slurm } from '../../lib/batch/slurm.ts';
-import { OptionsError } from '../../lib/errors.ts';
+import { OptionsError, StartError } from '../../lib/errors.ts';
 import { TestSpawner, useSlurmTable } from '../helpers/slurm-table.ts';
 
 describe('A spawner of jobs, fitted to its site by options', () => {
@@ -18,6 +18,49 @@ describe('A spawner of jobs, fitted to its site by options', () => {
       execHost: { pattern: '^node(.*)$', replacement: 'int-$1' },
     });
     expect(spawner.address?.host).to.equal('127.0.0.1');
+  });
+
+  it('fails a start whose execution host has no name that can stand in an address', async () => {
+    const spawner = table.create({ execHost: { pattern: '^', replacement: ':' } });
+    const { outcome, settled } = table.begin(spawner);
+    await table.clock.tickAsync(100);
+    table.slurm.setState('1001', 'RUNNING');
+    spawner.acceptPort(40_123);
+    await table.clock.tickAsync(3000);
+    expect(spawner.address).to.equal(undefined);
+    await table.clock.tickAsync(60_000);
+    await settled;
+    expect(outcome.error).to.be.instanceOf(StartError);
+    expect(outcome.error)
+      .to.have.property('message')
+      .that.includes('":127.0.0.1"')
+      .and.includes('execHost');
+    expect(table.aliveJobs()).to.deep.equal([]);
+  });
+
+  it('refuses a replacement that makes no host, or of a group that the pattern lacks', () => {
+    const pattern = '^(?<name>\\w+?)(\\d+)$';
+    for (const replacement of [
+      ...['int-\\1.example.org', 'a b', 'http://x/$&', 'x/$1', '$', '$$1', '$`', '$0'],
+      ...['int-$3.example.org', '$<other>', '$<index>', 'x\n', '$&@', 'a?b'],
+    ]) {
+      expect(() => table.create({ execHost: { pattern, replacement } }), replacement)
+        .to.throw(OptionsError)
+        .with.property('path', 'execHost.replacement');
+    }
+    expect(() => table.create({ execHost: { replacement: 'int-\\1.example.org' } })).to.throw(
+      '$1 to',
+    );
+    expect(() => table.create({ execHost: { replacement: 'int-$1' } })).to.throw('no such group');
+    for (const replacement of [
+      '127.0.0.1',
+      'fd00::$2',
+      '$<name>-$2.example.org',
+      '$&.lan',
+      '$10',
+    ]) {
+      table.create({ execHost: { pattern, replacement } });
+    }
   });
 
   it('runs the programs in binDir, but those that have a path as they are', async () => {
@@ -53,6 +96,58 @@ describe('A spawner of jobs, fitted to its site by options', () => {
     await table.slurm.endJob(other.id, { state: 'FAILED', exitCode: 4 });
     await table.clock.tickAsync(3000);
     expect(await other.spawner.poll()).to.include({ code: null, cause: 'failed' });
+  });
+
+  it('does not take a job for another by its time, where no accounting knows better', async () => {
+    const { spawner } = await table.running({ commands: { accounting: [] } });
+    const other = table.create({ commands: { accounting: [] } });
+    // The clock of the hub was an hour slow.
+    other.loadState({ ...spawner.getState(), submittedAt: '2026-03-02T05:00:00Z' });
+    await table.clock.tickAsync(3000);
+    expect(await other.poll()).to.equal(null);
+  });
+
+  it('refuses a submission that does not name the job, which nobody would find again', () => {
+    const script = '#!/bin/bash\n#SBATCH --job-name={{jobName}}\n{{{exports}}}\n{{cmd}}\n';
+    for (const submit of [
+      ['/opt/slurm/bin/sbatch', '--parsable'],
+      ['sbatch', '--parsable', '--comment={{tag}}'],
+    ]) {
+      expect(() => table.create({ commands: { submit } }))
+        .to.throw(OptionsError, '{{jobName}}')
+        .with.property('path', 'commands.submit');
+      table.create({ commands: { submit }, script });
+    }
+  });
+
+  it('carries the environment in a file where a site shows that of jobs to all', async () => {
+    await table.running({ jobEnvironment: 'public' });
+    const [submission] = table.slurm.runner.callsOf('sbatch');
+    expect(submission?.options.env).not.to.have.property('JUPYTERHUB_API_TOKEN');
+    expect(submission?.options.input).to.include('hubspawner_file=');
+  });
+
+  it('quotes on directive lines of other names, for which a site has a wrapper', () => {
+    const script = '#!/bin/bash\n#SITE {{homedir}}\n{{{exports}}}\n{{cmd}}\n';
+    const request = { homedir: '/home/a b' };
+    table.create({ script, request, directive: '^#SITE\\b' });
+    expect(() => table.create({ script, request })).to.throw(OptionsError);
+  });
+
+  it('knows names of the site in its templates, beside those of the scheduler', () => {
+    const script =
+      '#!/bin/bash\n{{#qos}}#{{/qos}}{{#feature}}#{{/feature}}\n{{{exports}}}\n{{cmd}}\n';
+    expect(() => table.create({ script })).to.throw(OptionsError, 'feature');
+    table.create({ script, requestNames: ['feature'] });
+    const request = { feature: 'haswell', qos: 'high' };
+    table.create({ script, requestNames: ['feature'], request });
+    expect(() => table.create({ request }))
+      .to.throw(OptionsError, 'There is no option request.feature.')
+      .with.property('path', 'request.feature');
+    const lines = { feature: 'a\n#SBATCH -x', qos: 'high' };
+    expect(() => table.create({ script, requestNames: ['feature'], request: lines }))
+      .to.throw(OptionsError)
+      .with.property('path', 'request.feature');
   });
 
   it('cuts the names of jobs to jobNameLength, and no two are the same', async () => {

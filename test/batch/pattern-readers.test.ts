@@ -61,6 +61,61 @@ describe('Readers made of patterns.job and patterns.header', () => {
     expect(() => account('8 E n1 b\n7 E n1')).to.throw(ParseError);
   });
 
+  it('take the first host of every form of a list', () => {
+    const hosts = (list: string) =>
+      readers.parseQuery(`7 R ${list} a\n`, states).jobs[0]?.hosts ?? [];
+    for (const [list, all] of [
+      ['node01', ['node01']],
+      ['node01,gpu-2.cluster.example,node01', ['node01', 'gpu-2.cluster.example']],
+      ['node[01-02,07],gpu1', ['node01', 'node02', 'node07', 'gpu1']],
+      ['node01/0-3+node02/0', ['node01', 'node02']],
+      ['node01/0-3+node02', ['node01', 'node02']],
+      ['node01/0,2,4-6+node02/1', ['node01', 'node02']],
+      ['node01/0-3,10.0.0.2/0', ['node01', '10.0.0.2']],
+      ['node01:15002/0*4+node02:15002/0', ['node01', 'node02']],
+      ['2*node01:node02', ['node01', 'node02']],
+      ['node01:4,node02:4', ['node01', 'node02']],
+      ['node01(4),node02', ['node01', 'node02']],
+      ['node01*4', ['node01']],
+      ['slot1@node01', ['node01']],
+      ['slot1_2@glidein_1@node01.cluster.example', ['node01.cluster.example']],
+      ['10.0.0.1:8080', ['10.0.0.1']],
+      ['fd00::1', ['fd00::1']],
+      ['2001:db8:0:0:0:0:0:1,node02', ['2001:db8:0:0:0:0:0:1', 'node02']],
+      ['node01,???', ['node01']],
+    ] as const) {
+      expect(hosts(list), list).to.deep.equal(all);
+    }
+    for (const list of ['-', '*', '(null)', 'n/a', 'N/A', 'None', 'undefined']) {
+      expect(hosts(list), list).to.deep.equal([]);
+    }
+  });
+
+  it('give no later host, but the text itself, where the first can not be read', () => {
+    for (const list of [
+      'node[01-03,gpu1',
+      'node[a-b],gpu1',
+      '???,node02',
+      'all.q@node01',
+      'fe80::1%eth0,node02',
+      '[node01:1][node02:1]',
+    ]) {
+      const { hosts } = readers.parseQuery(`7 R ${list} a\n`, states).jobs[0] ?? {};
+      expect(hosts, list).to.deep.equal([list]);
+    }
+  });
+
+  it('do not take an output without jobs for a list that lacks its header', () => {
+    for (const output of ['', '\n', '\n\n']) {
+      expect(() => seen(output), JSON.stringify(output)).to.throw(ParseError);
+      expect(() => readers.parseFind(output), JSON.stringify(output)).to.throw(ParseError);
+      expect(account(output), JSON.stringify(output)).to.equal(undefined);
+      const answer = { jobs: [], complete: true };
+      expect(rowReaders(job).parseQuery(output, states)).to.deep.equal(answer);
+      expect(rowReaders(job, '^(?:ID STATE.*)?$').parseQuery(output, states)).to.deep.equal(answer);
+    }
+  });
+
   it('know the groups of a pattern, not what looks like one', () => {
     expect(groupsIn(String.raw`^(?<id>\d+)|\(?<no>[(?<neither>](?<=x)(?<tag>.)`)).to.deep.equal([
       'id',

@@ -138,7 +138,7 @@ describe('BatchSpawner', () => {
       expect(count('scancel')).to.equal(0);
     });
 
-    it('keeps the port that was reported until its server has answered', async () => {
+    it('keeps the port that was reported until its server has surely taken it', async () => {
       const spawner = create();
       spawner.answering = false;
       const { settled } = begin(spawner);
@@ -152,7 +152,11 @@ describe('BatchSpawner', () => {
       spawner.answering = true;
       await table.clock.tickAsync(3000);
       await settled;
+      await table.clock.tickAsync(spawner.options.httpTimeout);
       expect(spawner.awaitedPort).to.equal(undefined);
+      // The job was put back into the queue, and runs anew.
+      spawner.acceptPort(40_125);
+      expect(spawner.awaitedPort).to.equal(40_125);
     });
 
     it('gives a refused submission as the error that sbatch printed, and keeps no state', async () => {
@@ -232,6 +236,30 @@ describe('BatchSpawner', () => {
       await table.clock.tickAsync(100);
 
       expect(warnings.join()).to.match(/request\.host/);
+    });
+
+    it('warns of a limit that the batch system is not asked for', async () => {
+      const script = '#!/bin/bash\n{{{exports}}}\n#SBATCH --mem={{memory}}\n{{cmd}}\n';
+      for (const [options, names] of [
+        [
+          { memLimit: '4G', cpuLimit: 2, script: script.replace(/#SBATCH.*/, '') },
+          'memLimit cpuLimit',
+        ],
+        [{ memLimit: '4G', cpuLimit: 2, script }, 'cpuLimit'],
+        [{ memLimit: '4G', cpuLimit: 2 }, ''],
+        [
+          { cpuLimit: 2, request: { nprocs: 1 }, script: script.replace(/#SBATCH.*/, '') },
+          'request.nprocs',
+        ],
+      ] as const) {
+        const spawner = create(options);
+        const warnings: string[] = [];
+        spawner.on('warning', ({ message }) => warnings.push(message));
+        begin(spawner);
+        await table.clock.tickAsync(100);
+        const named = warnings.map((message) => /^The option (\S+)/.exec(message)?.[1]);
+        expect(named.join(' ')).to.equal(names);
+      }
     });
   });
 
@@ -1126,7 +1154,12 @@ describe('BatchSpawner', () => {
     it('lets every part of the scheduler be replaced', async () => {
       const spawner = create({
         script: '#!/bin/sh\n#SBATCH --partition=site\n{{cmd}}\n',
-        commands: { submit: ['/opt/slurm/bin/sbatch', '--parsable', '--export={{exportNames}}'] },
+        commands: {
+          submit: [
+            ...['/opt/slurm/bin/sbatch', '--parsable'],
+            ...['--job-name={{jobName}}', '--export={{exportNames}}'],
+          ],
+        },
         states: { SITE_STATE: { state: 'suspended' } },
       });
       begin(spawner);

@@ -432,6 +432,11 @@ describe('The answer of qstat -x', () => {
     expect(complete).to.equal(true);
   });
 
+  it('cuts the host from the owner, and not the domain of an account', () => {
+    const text = `<Data><Job><Job_Id>7.s</Job_Id><Job_Name>j</Job_Name><Job_Owner>alice@example.org@node01</Job_Owner><job_state>R</job_state></Job></Data>`;
+    expect(torque.parseFind(text).jobs[0]?.owner).to.equal('alice@example.org');
+  });
+
   it('gives every job with its name and its owner', () => {
     expect(torque.parseFind(text)).to.deep.equal({
       jobs: [
