@@ -159,8 +159,10 @@ export class GridEngineSpawner extends BatchSpawner<GridEngineOptions> {
 
   /** @throws OptionsError where there is no parallel environment for the slots of `cpuLimit` */
   static override schedulerFor(options: GridEngineOptions): Scheduler {
-    const { cpuLimit = 1, request } = options;
-    if (cpuLimit > 1 && request.pe === undefined) {
+    const { cpuLimit = 1, request, script } = options;
+    // A site's own lines may ask for them in another way.
+    const isAsked = request.pe ?? request.options ?? script;
+    if (cpuLimit > 1 && isAsked === undefined) {
       throw new OptionsError(
         'request.pe',
         'given where cpuLimit is above 1',

@@ -201,7 +201,8 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
 
   override get awaitedPort(): number | undefined {
     // A job that has started anew reports its port too, and nobody waits until it listens.
-    const isNew = performance.now() - this.#reportedAt < this.options.httpTimeout;
+    const since = performance.now() - this.#reportedAt;
+    const isNew = this.#reportedAt > 0 && since < this.options.httpTimeout;
     return this.starting || isNew ? this.#slot.job?.port : undefined;
   }
 

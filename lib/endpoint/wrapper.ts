@@ -182,8 +182,8 @@ end_with($status == 423 ? 73 : $later ? 75 : 69, $message);
  * that is away, or answers 408, 429 or 5xx, is asked again in growing pauses of 2 minutes in all: a
  * job that has waited in the queue for hours must outlive a restart of the hub. Every try names the
  * same port, so that a repeat is harmless where only the answer was lost; after 423 it is another,
- * since that one can't be had. Any other answer ends it with 1 and a line on standard error; no redirect is followed, since the token would travel.
- * So does a token that is empty or not set.
+ * since that one can't be had. Any other answer ends it with 1 and a line on standard error, and so
+ * does a token that is empty or not set. No redirect is followed, since the token would travel.
  */
 export const callbackWrapper = `hubspawner_port() (
   fail() {

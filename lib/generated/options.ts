@@ -292,7 +292,7 @@ export interface BatchOptions extends SpawnerOptions {
      */
     readonly job?: string;
     /**
-     * A line of the list that is no job, such as titles and rules between them. Where it is given, an output without jobs is a list only with such a line (an empty output, if it matches an empty line); where it is not, an empty output of `query` means that there are no jobs, so a command that may fail without an exit code or a word needs it. Default: none.
+     * A line of the list that is no job, such as titles and rules between them. Where it is given, an output without jobs is a list only with such a line (or where it is empty and this matches an empty line, as the example does for a qstat, which prints nothing where there is no job); where it is not, an empty output of `query` means that there are no jobs, so a command that may fail without an exit code or a word needs it. Default: none.
      */
     readonly header?: string;
     /**
@@ -607,7 +607,7 @@ export interface GenericOptions extends BatchOptions {
      */
     readonly job?: string;
     /**
-     * A line of the list that is no job, such as titles and rules between them. Where it is given, an output without jobs is a list only with such a line (an empty output, if it matches an empty line); where it is not, an empty output of `query` means that there are no jobs, so a command that may fail without an exit code or a word needs it. Default: none.
+     * A line of the list that is no job, such as titles and rules between them. Where it is given, an output without jobs is a list only with such a line (or where it is empty and this matches an empty line, as the example does for a qstat, which prints nothing where there is no job); where it is not, an empty output of `query` means that there are no jobs, so a command that may fail without an exit code or a word needs it. Default: none.
      */
     readonly header?: string;
     /**
@@ -1098,7 +1098,7 @@ export interface SystemdOptions extends SpawnerOptions {
    */
   readonly hardened: boolean;
   /**
-   * What becomes of a unit of the same name that is there before a start and that this spawner does not know: `replace` stops it, `adopt` takes a running one over, as the server, and replaces any other. A server of another hub or person, or of another name, is left alone, and the start fails.
+   * What becomes of a unit of the same name that is there before a start and that this spawner does not know: `replace` stops it, `adopt` takes a running one over, as the server, and replaces any other. A server that another hubspawner hub has started, or this one for another person or under another name, is left alone, and the start fails.
    *
    * @default `"replace"`
    */

@@ -10,7 +10,7 @@ import type { ManagedServer } from './server.ts';
 import type { ServerName } from './setup.ts';
 
 /** Of which servers a spawner can list what lives. */
-export interface SpawnerKind {
+interface SpawnerKind {
   readonly spawnerName: string;
   /** Beside those that were registered. */
   readonly options: Readonly<Record<string, Json>>;
@@ -50,7 +50,8 @@ interface Found {
 /** Who can say what lives of one kind. */
 interface Witness {
   readonly kind: SpawnerKind;
-  readonly spawner: Pick<Spawner, 'survey'>;
+  /** Throws what keeps a spawner from being made. */
+  readonly spawner: () => Pick<Spawner, 'survey'>;
 }
 
 /** Looks for the jobs and units of this hub that no server has: what was lost, or is there twice. */
@@ -94,7 +95,7 @@ export class Recovery {
     await allAtOnce(this.#witnesses(), async ({ kind, spawner }) => {
       const { spawnerName } = kind;
       try {
-        const list = await spawner.survey(since);
+        const list = await spawner().survey(since);
         if (list === undefined) {
           silent.set(spawnerName, undefined);
           return;
@@ -132,13 +133,13 @@ export class Recovery {
     const witnesses = new Map<string, Witness>();
     for (const spawnerName of this.#home.spawnerNames) {
       const kind = { spawnerName, options: {} };
-      witnesses.set(JSON.stringify(kind), { kind, spawner: this.#home.create(kind) });
+      witnesses.set(JSON.stringify(kind), { kind, spawner: () => this.#home.create(kind) });
     }
     for (const servers of [this.#home.servers, this.#failed]) {
       for (const { spawnerName, options, spawner } of servers.values()) {
         if (spawner !== undefined) {
           const kind = { spawnerName, options };
-          witnesses.set(JSON.stringify(kind), { kind, spawner });
+          witnesses.set(JSON.stringify(kind), { kind, spawner: () => spawner });
         }
       }
     }

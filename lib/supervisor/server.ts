@@ -77,6 +77,7 @@ export class ManagedServer implements SupervisedServer {
   #leaving: Promise<void> | undefined;
   #isRemoved = false;
   #isForgotten = false;
+  #forgetting: Promise<void> | undefined;
   #leave: () => void = () => {};
   /** Resolves when the server has ended, and nothing keeps it any more. */
   readonly gone = new Promise<void>((resolve) => {
@@ -549,13 +550,20 @@ export class ManagedServer implements SupervisedServer {
 
   /** Removes its record, also where that has failed before. Does not throw. */
   async forget(): Promise<void> {
-    const removal = this.#saver.remove().then(
+    if (this.#forgetting !== undefined) {
+      await atMost(saveTime, this.#forgetting);
+      return;
+    }
+    this.#forgetting = this.#saver.remove().then(
       () => {
         this.#isForgotten = true;
       },
-      (cause) => this.#warn({ code: 'store-failed', message: messageOf(cause), cause }),
+      (cause) => {
+        this.#forgetting = undefined;
+        this.#warn({ code: 'store-failed', message: messageOf(cause), cause });
+      },
     );
-    await this.#patiently(removal);
+    await this.#patiently(this.#forgetting);
   }
 
   /** Waits for the store. One that does not answer keeps nobody from going on. */

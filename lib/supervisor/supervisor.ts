@@ -354,10 +354,10 @@ export class Supervisor extends Announcer<SupervisorEvents> {
    * Ends the supervisor, and resolves when nothing is under way any more. Whoever waits for a start gets
    * an `AbortError`.
    *
-   * @param how `keep` (the default) lets the servers live, and starts go on, for the next hub to
-   *   restore; `stop` stops them all
    * Calls after the first get what comes of that; but `stop` is tried again where it has failed.
    *
+   * @param how `keep` (the default) lets the servers live, and starts go on, for the next hub to
+   *   restore; `stop` stops them all
    * @throws StopError where servers could not be stopped, or it is not known which there are; the store
    *   still has them
    */
@@ -429,7 +429,8 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     const problems = [
       failures.length > 0 &&
         `${failures.length} of ${all.length} servers could not be stopped. The first: ${failures[0]}`,
-      unusable > 0 && `${unusable} servers are left alone, whose records can't be used.`,
+      unusable > 0 &&
+        `Servers whose records can't be used are left alone; there are records of ${unusable}.`,
       unknown !== undefined && `It is not known which servers an earlier hub has left: ${unknown}`,
     ].filter((problem) => problem !== false);
     if (problems.length > 0) {
@@ -440,6 +441,10 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   /** Removes the records that the store has failed to remove. */
   async #forgetAll(): Promise<void> {
     await allAtOnce([...this.#unforgotten.values()], async (server) => {
+      // Its record may be that of a server which was started meanwhile.
+      if (this.#unforgotten.get(server.key) !== server) {
+        return;
+      }
       await server.forget();
       if (server.isForgotten && this.#unforgotten.get(server.key) === server) {
         this.#unforgotten.delete(server.key);

@@ -131,6 +131,10 @@ export function slicePropertiesOf(
   );
 }
 
+/** Of systemd.unit(5); any other part behind a dot belongs to the name. */
+const unitSuffix =
+  /\.(?:service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$/;
+
 /**
  * The slice of a server, with `.slice`, as `systemd-run --slice` completes it. The values are escaped:
  * a `-` would put it inside of another slice.
@@ -143,7 +147,7 @@ export function sliceName(slice: string, facts: UnitFacts): string {
   const plain = Object.entries(escaped).map(([name, value]) => [name, value && '_'] as const);
   const shape = filled(slice, 'slice', { ...escaped, ...Object.fromEntries(plain) });
   const name = filled(slice, 'slice', escaped);
-  const full = /\.[a-z]+$/.test(shape) ? name : `${name}.slice`;
+  const full = unitSuffix.test(shape) ? name : `${name}.slice`;
   // systemd.slice(5): each `-` goes down by one slice.
   const isName =
     full === '-.slice' || /^[A-Za-z0-9:_.\\]+(?:-[A-Za-z0-9:_.\\]+)*\.slice$/.test(full);

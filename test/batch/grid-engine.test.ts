@@ -716,5 +716,7 @@ describe('The job of Grid Engine', () => {
       .with.property('path', 'request.pe');
     create({ cpuLimit: 1 });
     create({ cpuLimit: 4, request: { pe: 'smp' } });
+    create({ cpuLimit: 4, request: { options: '#$ -l cores=4' } });
+    create({ cpuLimit: 4, script: '#$ -l cores={{nprocs}}\n{{{exports}}}\n{{cmd}}\n' });
   });
 });

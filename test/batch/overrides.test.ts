@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { slurm } from '../../lib/batch/slurm.ts';
 import { OptionsError, StartError } from '../../lib/errors.ts';
@@ -121,7 +124,15 @@ describe('A spawner of jobs, fitted to its site by options', () => {
   });
 
   it('carries the environment in a file where a site shows that of jobs to all', async () => {
-    await table.running({ jobEnvironment: 'public' });
+    const directory = mkdtempSync(join(tmpdir(), 'hubspawner-environment-'));
+    try {
+      await table.running({
+        jobEnvironment: 'public',
+        environmentFile: join(directory, '{{jobName}}'),
+      });
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
     const [submission] = table.slurm.runner.callsOf('sbatch');
     expect(submission?.options.env).not.to.have.property('JUPYTERHUB_API_TOKEN');
     expect(submission?.options.input).to.include('hubspawner_file=');

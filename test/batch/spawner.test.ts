@@ -970,6 +970,13 @@ describe('BatchSpawner', () => {
       expect(events).to.deep.equal(['exited:unknown']);
     });
 
+    it('keeps no port that its server has long taken', async () => {
+      const { spawner } = await table.running();
+      const next = create();
+      next.loadState(JSON.parse(JSON.stringify(spawner.getState())));
+      expect(next.awaitedPort).to.equal(undefined);
+    });
+
     it('takes the port of a job that was still waiting', async () => {
       table.slurm.pend();
       const spawner = create();

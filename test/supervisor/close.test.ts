@@ -83,7 +83,9 @@ describe('A supervisor that is closed', () => {
     await hub.supervisor.close();
     const next = hub.next();
     const error = await rejected(StopError, next.supervisor.close({ servers: 'stop' }));
-    expect(error.message).to.equal("1 servers are left alone, whose records can't be used.");
+    expect(error.message).to.equal(
+      "Servers whose records can't be used are left alone; there are records of 1.",
+    );
     expect(next.cluster.alive).to.deep.equal([]);
   });
 

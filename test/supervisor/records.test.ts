@@ -345,6 +345,35 @@ describe('What a supervisor keeps in its store', () => {
       expect(await hub.store.content()).to.have.keys(adaKey);
     });
 
+    it('keeps that of one that is started while the others are removed', async () => {
+      const hub = await failing();
+      const users = Array.from({ length: 250 }, (_, index) => `user${index}`);
+      hub.store.before = (call) => {
+        if (call === 'delete') throw new Error('locked');
+      };
+      await Promise.all(users.map((user) => hub.start(user)));
+      await Promise.all(users.map((user) => hub.supervisor.stop(user)));
+      const last = users.at(-1) ?? '';
+      let isStarted = false;
+      hub.store.before = (call) => {
+        if (call === 'delete' && !isStarted) {
+          isStarted = true;
+          void hub.start(last);
+        }
+      };
+      await clock.tickAsync(33_000);
+      expect(hub.servers).to.deep.equal([`${last}/ ready`]);
+      expect(Object.keys(await hub.store.content())).to.have.length(1);
+    });
+
+    it('tells once that a removal does not come to an end', async () => {
+      const hub = await failing();
+      hub.warnings.length = 0;
+      hub.store.before = () => new Promise(() => {});
+      await clock.tickAsync(300_000);
+      expect(hub.warnings).to.have.length(1);
+    });
+
     it('removes it before it writes that of a server that is started anew', async () => {
       const hub = await failing();
       const gate = new Gate();

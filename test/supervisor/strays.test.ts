@@ -242,6 +242,24 @@ describe('Jobs of a hub that no server has', () => {
       expect(alive(hub)).to.deep.equal([id]);
     });
 
+    it('are found also where another can not be made any more', async () => {
+      const hub = new TestHub();
+      let isBroken = false;
+      const Whole = spawnersOf(hub.cluster);
+      class BrokenSpawner extends Whole {
+        constructor(...[context, options]: ConstructorParameters<typeof Whole>) {
+          super(context, options);
+          if (isBroken) throw new Error('no');
+        }
+      }
+      hub.supervisor.register('broken', BrokenSpawner);
+      isBroken = true;
+      lose(hub, 'ada');
+      await hub.supervisor.restore();
+      expect(alive(hub)).to.deep.equal([]);
+      expect(hub.warnings).to.have.length(1);
+    });
+
     it('are found also where another throws', async () => {
       const hub = new TestHub();
       class ThrowingSpawner extends spawnersOf(hub.cluster) {

@@ -81,6 +81,7 @@ describe('The properties of a unit', () => {
 
   for (const [slice, name] of [
     ['jupyter', 'jupyter.slice'],
+    ['org.example', 'org.example.slice'],
     ['jupyter-{{account}}', 'jupyter-ada.slice.slice'],
     ['jupyter-{{account}}.slice', 'jupyter-ada.slice.slice'],
     ['{{#account}}a.slice{{/account}}', 'a.slice'],
