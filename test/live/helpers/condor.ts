@@ -68,6 +68,8 @@ export class CondorHub {
   /** Below /home, which the pool sees as well. Has one directory for each account. */
   readonly scratch: string;
   readonly #server: Server;
+  /** Those that were there before: what an earlier run left is not this one's failure. */
+  readonly #environmentFilesBefore: ReadonlySet<string>;
   readonly #spawners = new Map<CondorSpawner, Set<string>>();
 
   static async open(): Promise<CondorHub> {
@@ -84,6 +86,7 @@ export class CondorHub {
     const endpoint = endpointHandler(() => this.#spawners.keys());
     this.scratch = scratch;
     this.#server = createServer(endpoint.node);
+    this.#environmentFilesBefore = new Set(this.#allEnvironmentFiles);
   }
 
   get apiUrl(): string {
@@ -120,8 +123,12 @@ export class CondorHub {
     return spawner;
   }
 
-  /** The files that are there to carry an environment to a job. */
+  /** The files that are there to carry an environment to a job of this hub. */
   get environmentFiles(): readonly string[] {
+    return this.#allEnvironmentFiles.filter((file) => !this.#environmentFilesBefore.has(file));
+  }
+
+  get #allEnvironmentFiles(): readonly string[] {
     return ['/home/alice', '/home/bob', `${this.scratch}/alice`, `${this.scratch}/bob`].flatMap(
       (directory) =>
         readdirSync(directory)
