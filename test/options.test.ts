@@ -315,12 +315,17 @@ describe('Options', () => {
       [
         { envKeep: ['LC-ALL'] },
         'envKeep[0]',
-        'The option envKeep[0] must be a name of letters, digits and _ that does not begin with a digit; it is "LC-ALL".',
+        'The option envKeep[0] must be a name of letters, digits and _ that does not begin with a digit, and that no shell keeps for itself, as it does UID; it is "LC-ALL".',
+      ],
+      [
+        { environment: { UID: '1000' } },
+        'environment.UID',
+        'The name "UID" in environment must be a name of letters, digits and _ that does not begin with a digit, and that no shell keeps for itself, as it does UID.',
       ],
       [
         { environment: { '1X': 'a' } },
         'environment.1X',
-        'The name "1X" in environment must be a name of letters, digits and _ that does not begin with a digit.',
+        'The name "1X" in environment must be a name of letters, digits and _ that does not begin with a digit, and that no shell keeps for itself, as it does UID.',
       ],
       [
         { hooks: { preSpawn: 'notify' } },

@@ -1000,7 +1000,7 @@ export interface SystemdOptions extends SpawnerOptions {
    */
   readonly extraPaths: readonly string[];
   /**
-   * Whether systemd makes an account for the server, which is there only while it runs; its files are kept in /var/lib/<unit> from one start to the next. systemd 235.
+   * Whether systemd makes an account for the server, which is there only while it runs; its files are kept in /var/lib/<unit> from one start to the next, so that `unitNameTemplate` has to begin with a word of its own. systemd 235.
    *
    * @default `false`
    */
@@ -1010,7 +1010,7 @@ export interface SystemdOptions extends SpawnerOptions {
    */
   readonly slice?: string;
   /**
-   * Properties that are set for `slice`, which has to be given, before the server starts.
+   * Properties that are set for `slice`, which has to be given, before the server starts. They stay when it has ended, and when they are left out here, until the machine is booted anew or somebody calls systemctl revert for the slice.
    *
    * @default `{}`
    */
@@ -1018,7 +1018,7 @@ export interface SystemdOptions extends SpawnerOptions {
     readonly [k: string]: string | readonly string[];
   };
   /**
-   * Properties of the unit, by their names in systemd.exec(5), systemd.resource-control(5) and systemd.service(5): a text, or several, which are set in their order. Templates. They come after all others. They are no place for secrets.
+   * Properties of the unit, by their names in systemd.exec(5), systemd.resource-control(5) and systemd.service(5): a text, or several, which are set in their order; an empty one takes back what was set before. Templates. They come after all others. They are no place for secrets.
    *
    * @default `{}`
    */
@@ -1042,7 +1042,7 @@ export interface SystemdOptions extends SpawnerOptions {
    */
   readonly tasksMax?: number;
   /**
-   * In ms: how long the server may run before systemd ends it. systemd 229. Default: none.
+   * In ms: how long the server may run before systemd ends it. Only with `restart` `no` or `on-abort`: the others would start it anew. systemd 229. Default: none.
    */
   readonly maxRuntime?: number;
   /**

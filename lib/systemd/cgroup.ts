@@ -11,7 +11,7 @@ export interface CgroupFacts {
   readonly memoryMax: number | null;
   /** In bytes, from where on it is slowed down; null where none is enforced. */
   readonly memoryHigh: number | null;
-  /** In bytes, which nobody takes away; null where none is kept. */
+  /** In bytes, which nobody takes away; null where it or a slice around it keeps none. */
   readonly memoryLow: number | null;
   /** In bytes; null where none is enforced. */
   readonly swapMax: number | null;
@@ -23,6 +23,12 @@ export interface CgroupFacts {
   readonly tasksMax: number | null;
 }
 
+/** The control groups around one, from the outermost. */
+function around(cgroup: string): readonly string[] {
+  const names = cgroup.split('/').slice(1, -1);
+  return names.map((_, index) => `/${names.slice(0, index + 1).join('/')}`);
+}
+
 /** Of cgroup v2, and of the controllers of v1, each below its own mount. */
 const files = (cgroup: string): readonly string[] => [
   ...['', 'unified'].flatMap((mount) =>
@@ -30,6 +36,9 @@ const files = (cgroup: string): readonly string[] => [
       ...['memory.current', 'memory.max', 'memory.high', 'memory.low', 'memory.swap.max'],
       ...['cpu.stat', 'cpu.max', 'cpu.weight', 'pids.current', 'pids.max'],
     ].map((file) => `/sys/fs/cgroup/${mount}${cgroup}/${file}`),
+  ),
+  ...['', 'unified'].flatMap((mount) =>
+    around(cgroup).map((outer) => `/sys/fs/cgroup/${mount}${outer}/memory.low`),
   ),
   ...['memory.usage_in_bytes', 'memory.limit_in_bytes'].map(
     (file) => `/sys/fs/cgroup/memory${cgroup}/${file}`,
@@ -54,16 +63,19 @@ export async function readCgroup(
   cgroup: string,
 ): Promise<CgroupFacts> {
   const { stdout } = await run(['grep', '-sH', '', '--', ...files(cgroup)]);
-  const values = new Map(
-    stdout.split('\n').map((line): [string, string] => {
-      // The name of a unit may have a colon, and no value has.
-      const [path = '', value = ''] = line.split(/:(?=[^:]*$)/);
-      const name = path.slice(path.lastIndexOf('/') + 1);
-      // cpu.stat has several lines, each a name and a number.
-      const [field = '', number] = value.split(' ');
-      return name === 'cpu.stat' ? [`cpu.stat ${field}`, number ?? ''] : [name, value];
-    }),
-  );
+  const lines = stdout.split('\n').map((line): [string, string] => {
+    // The name of a unit may have a colon, and no value has.
+    const [path = '', value = ''] = line.split(/:(?=[^:]*$)/);
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    // cpu.stat has several lines, each a name and a number.
+    const [field = '', number] = value.split(' ');
+    return name === 'cpu.stat' ? [`cpu.stat ${field}`, number ?? ''] : [name, value];
+  });
+  const values = new Map(lines);
+  // systemd.resource-control(5): what the groups around do not keep is kept for nothing in them.
+  const lows = lines
+    .filter(([name]) => name === 'memory.low')
+    .map(([, value]) => (value === 'max' ? Number.POSITIVE_INFINITY : Number(value)));
   const numberOf = (name: string) => {
     const text = values.get(name);
     return text !== undefined && /^\d+$/.test(text) ? Number(text) : null;
@@ -83,7 +95,7 @@ export async function readCgroup(
     // v1 writes "no limit" as the largest multiple of a page.
     memoryMax: numberOf('memory.max') ?? (limit !== null && limit < 2 ** 62 ? limit : null),
     memoryHigh: numberOf('memory.high'),
-    memoryLow: numberOf('memory.low') || null,
+    memoryLow: lows.length === 0 ? null : Math.min(...lows) || null,
     swapMax: numberOf('memory.swap.max'),
     cpuMax: /^\d+$/.test(quota)
       ? Number(quota) / Number(period)

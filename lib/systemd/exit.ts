@@ -12,30 +12,40 @@ export interface ServiceEnd {
   readonly oomKills: number;
 }
 
+/** Which limits the options ask for. */
+export interface AskedLimits {
+  readonly memory: boolean;
+  readonly runtime: boolean;
+}
+
 const sentences: Readonly<Record<ExitCause, string>> = {
   completed: 'The server ended by itself',
   failed: 'The server failed',
   cancelled: 'The server was stopped',
   timeout: 'The server ran as long as it may (maxRuntime)',
-  'out-of-memory': 'The server used more memory than it may and was killed (memLimit)',
+  'out-of-memory': 'The server was killed for want of memory',
   preempted: 'The server had to make room',
   'node-failure': 'The machine failed',
   unknown: 'The server has ended, and nothing says how',
 };
 
 /** How a service ended, for people; undefined is the end of one that left no word of it. */
-export function exitOfService(end: ServiceEnd | undefined): ExitStatus {
+export function exitOfService(end: ServiceEnd | undefined, asked: AskedLimits): ExitStatus {
   if (end === undefined) {
     return { code: null, signal: null, cause: 'unknown', message: `${sentences.unknown}.` };
   }
   const { result, code, status } = end;
-  const cause = causeOf(end);
+  const cause = causeOf(end, asked);
   const exitCode = code === 'exited' && /^\d+$/.test(status) ? Number(status) : null;
   const signal = code === 'killed' || code === 'dumped' ? `SIG${status.replace(/^SIG/, '')}` : null;
   const facts = [
     ...(exitCode === null || cause === 'completed' ? [] : [`exit code ${exitCode}`]),
     ...(signal === null ? [] : [signal]),
     ...(details[result] === undefined ? [] : [details[result]]),
+    ...(cause === 'out-of-memory' && asked.memory ? ['memLimit'] : []),
+    ...(result === 'timeout' && !asked.runtime
+      ? ['it did not end in time when it was told to']
+      : []),
   ];
   const message = `${sentences[cause]}${facts.length === 0 ? '' : ` (${facts.join(', ')})`}.`;
   return { code: exitCode, signal, cause, message };
@@ -48,13 +58,14 @@ const details: Readonly<Record<string, string>> = {
   protocol: 'it did not do what its Type asks',
 };
 
-function causeOf({ result, code, status, oomKills }: ServiceEnd): ExitCause {
+function causeOf({ result, code, status, oomKills }: ServiceEnd, asked: AskedLimits): ExitCause {
   switch (result) {
     case 'success':
       // A service that ends by SIGTERM was told to.
       return code === 'exited' ? 'completed' : 'cancelled';
     case 'timeout':
-      return 'timeout';
+      // So ends, too, what a stop has to kill: systemd has one word for both.
+      return asked.runtime ? 'timeout' : 'cancelled';
     case 'oom-kill':
       return 'out-of-memory';
     case 'signal':

@@ -17,10 +17,12 @@ export interface UnitStatus {
   /** Below /sys/fs/cgroup. */
   readonly controlGroup: string;
   readonly description: string;
+  /** Whether it comes from a file of this machine, and not from a hub or somebody's systemd-run. */
+  readonly isPermanent: boolean;
 }
 
 /** Properties of a unit by which a start and a poll go. */
-const asked = ['ActiveState', 'ControlGroup', 'Description'] as const;
+const asked = ['ActiveState', 'ControlGroup', 'Description', 'LoadState', 'Transient'] as const;
 
 /** Releases by their runners: a machine has one. */
 const releases = new WeakMap<CommandRunner, Promise<number>>();
@@ -92,16 +94,21 @@ export class Manager {
         return [name, value.join('=')];
       }),
     );
-    const [activeState, controlGroup, description] = asked.map((name) => values.get(name));
+    const [activeState, controlGroup, description, loadState, transient] = asked.map((name) =>
+      values.get(name),
+    );
     if (
       !activeState ||
       controlGroup === undefined ||
       description === undefined ||
+      !loadState ||
+      !transient ||
       !result.stdout.endsWith('\n')
     ) {
       throw new ParseError('This is not what systemctl show prints.', result.stdout);
     }
-    return { activeState, controlGroup, description };
+    const isPermanent = loadState !== 'not-found' && transient === 'no';
+    return { activeState, controlGroup, description, isPermanent };
   }
 
   /**

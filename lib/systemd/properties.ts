@@ -55,7 +55,7 @@ const hardened: readonly (readonly [name: string, value: string, since: number])
  * The properties that the options ask for, in the order in which they are set: the preset, the
  * options, the extra properties.
  *
- * @throws OptionsError for a template that can't be filled in
+ * @throws OptionsError for a template that can't be filled in, and where one option undoes another
  */
 export function propertiesOf(options: SystemdOptions, facts: UnitFacts): readonly Property[] {
   const list: Property[] = [];
@@ -73,7 +73,10 @@ export function propertiesOf(options: SystemdOptions, facts: UnitFacts): readonl
     size === undefined ? undefined : String(bytes(size));
   const { cpuLimit, cpuWeight, tasksMax, maxRuntime, swapMax, slice } = options;
   // systemd takes whole percents; 0.125 is 12 %.
-  const quota = cpuLimit === undefined ? undefined : Math.max(1, Math.floor(cpuLimit * 100));
+  const quota =
+    cpuLimit === undefined
+      ? undefined
+      : Math.max(1, Math.floor(Number((cpuLimit * 100).toFixed(6))));
   add('memLimit', 'MemoryMax', memory(options.memLimit), 231);
   add('memHigh', 'MemoryHigh', memory(options.memHigh), 231);
   add('memGuarantee', 'MemoryLow', memory(options.memGuarantee), 231);
@@ -82,6 +85,7 @@ export function propertiesOf(options: SystemdOptions, facts: UnitFacts): readonl
   add('cpuWeight', 'CPUWeight', cpuWeight?.toString(), 232);
   add('tasksMax', 'TasksMax', tasksMax?.toString(), 227);
   add('maxRuntime', 'RuntimeMaxSec', maxRuntime === undefined ? undefined : `${maxRuntime}ms`, 229);
+  checkRestart(options);
   add('restart', 'Restart', options.restart === 'no' ? undefined : options.restart, 1);
   add('isolateTmp', 'PrivateTmp', yes(options.isolateTmp), 183);
   add('isolateDevices', 'PrivateDevices', yes(options.isolateDevices), 209);
@@ -113,7 +117,7 @@ export function propertiesOf(options: SystemdOptions, facts: UnitFacts): readonl
   for (const [name, value] of Object.entries(options.unitExtraProperties)) {
     for (const one of typeof value === 'string' ? [value] : value) {
       const option = `unitExtraProperties.${name}`;
-      add(option, name, plainlyFilled(one, option, facts), 0);
+      add(option, name, propertyValue(one, option, facts), 0);
     }
   }
   return list;
@@ -126,9 +130,29 @@ export function slicePropertiesOf(
 ): readonly string[] {
   return Object.entries(sliceProperties).flatMap(([name, value]) =>
     (typeof value === 'string' ? [value] : value).map(
-      (one) => `${name}=${plainlyFilled(one, `sliceProperties.${name}`, facts)}`,
+      (one) => `${name}=${propertyValue(one, `sliceProperties.${name}`, facts)}`,
     ),
   );
+}
+
+/**
+ * systemd.service(5) has a service that ran too long started anew by all of these.
+ *
+ * @throws OptionsError where the server would never end
+ */
+function checkRestart({ restart, maxRuntime }: SystemdOptions): void {
+  if (maxRuntime !== undefined && ['on-failure', 'on-abnormal', 'always'].includes(restart)) {
+    throw new OptionsError(
+      'restart',
+      "'no' or 'on-abort' where there is a maxRuntime",
+      `With the option restart '${restart}' systemd starts a server anew that it has ended after its maxRuntime: leave out one of the two, or take 'on-abort'.`,
+    );
+  }
+}
+
+/** An empty value is systemd's way to take back what was set before. */
+function propertyValue(template: string, option: string, facts: UnitFacts): string {
+  return template === '' ? '' : plainlyFilled(template, option, facts);
 }
 
 /** Of systemd.unit(5); any other part behind a dot belongs to the name. */

@@ -1,10 +1,10 @@
+import { isIPv6 } from 'node:net';
 import { OptionsError, StartError } from '../errors.ts';
-import type { ExitStatus } from '../events.ts';
 import { withoutSecret } from '../runners/log-tail.ts';
 import type { CommandResult } from '../runners/runner.ts';
 import type { CgroupFacts } from './cgroup.ts';
 import { readCgroup } from './cgroup.ts';
-import { exitOfService } from './exit.ts';
+import type { ServiceEnd } from './exit.ts';
 import type { Manager, UnitStatus } from './manager.ts';
 import { failed } from './manager.ts';
 import type { Property } from './properties.ts';
@@ -18,8 +18,8 @@ export interface ServicePlan {
   readonly command: ServiceCommand;
   /** `NAME=value`, set for the slice before. */
   readonly slice: { readonly name: string; readonly properties: readonly string[] } | undefined;
-  /** Where the hub reaches a server that has a network of its own, as in `127.0.0.1:40123`. */
-  readonly proxyAt: string | undefined;
+  /** Where the hub reaches a server that has a network of its own. */
+  readonly proxyFor: { readonly host: string; readonly port: number } | undefined;
   /** Of the server's account; undefined where systemd makes one up. */
   readonly uid: number | undefined;
   /** In ms: how long systemd may take to start it. */
@@ -74,8 +74,8 @@ export class Service {
       }
       throw await this.#refusal(result, plan, began);
     }
-    if (plan.proxyAt !== undefined) {
-      await this.#startProxy(plan.proxyAt);
+    if (plan.proxyFor !== undefined) {
+      await this.#startProxy(plan.proxyFor);
     }
   }
 
@@ -150,7 +150,8 @@ export class Service {
   }
 
   /** A socket of the machine's own, and behind it a service in the network of the server. */
-  async #startProxy(listen: string): Promise<void> {
+  async #startProxy({ host, port }: NonNullable<ServicePlan['proxyFor']>): Promise<void> {
+    const listen = `${isIPv6(host) ? `[${host}]` : host}:${port}`;
     // No server has that name: the `-` of a server's name is escaped.
     const name = this.unit.replace(/\.service$/, '--proxy');
     // In lists of units a backslash takes the next character as it is.
@@ -169,7 +170,8 @@ export class Service {
         `After=${server}`,
         'DynamicUser=yes',
       ].map((property) => `--property=${property}`),
-      ...['--', '/usr/lib/systemd/systemd-socket-proxyd', listen],
+      // It divides at the last colon, and takes no brackets.
+      ...['--', '/usr/lib/systemd/systemd-socket-proxyd', `${host}:${port}`],
     ];
     const result = await this.#manager.run(argv);
     if (result.exitCode !== 0 || result.timedOut) {
@@ -227,11 +229,15 @@ export class Service {
    *
    * @param isReplaced whether its directory is another unit's by now
    */
-  async exit(description: string, since: Date, isReplaced = false): Promise<ExitStatus> {
-    const end =
+  async end(
+    description: string,
+    since: Date,
+    isReplaced: boolean,
+  ): Promise<ServiceEnd | undefined> {
+    return (
       (isReplaced ? undefined : await this.directory.end()) ??
-      (await this.#manager.endInJournal(this.unit, description, since));
-    return exitOfService(end);
+      this.#manager.endInJournal(this.unit, description, since)
+    );
   }
 
   /** What the kernel says of its processes. */

@@ -31,6 +31,7 @@ import { Spawner } from '../spawner.ts';
 import type { StartScope } from '../start.ts';
 import { endedEarly } from '../start.ts';
 import type { Json } from '../state.ts';
+import { exitOfService } from './exit.ts';
 import { Manager } from './manager.ts';
 import type { Property } from './properties.ts';
 import { filled, propertiesOf, sliceName, slicePropertiesOf } from './properties.ts';
@@ -38,7 +39,7 @@ import { RuntimeDirectory } from './runtime-directory.ts';
 import type { ServicePlan } from './service.ts';
 import { Service } from './service.ts';
 import type { UnitFacts } from './unit-name.ts';
-import { directoryName, unitFacts, unitName, unitPattern } from './unit-name.ts';
+import { directoryName, dynamicAccount, unitFacts, unitName, unitPattern } from './unit-name.ts';
 import { descriptionOf, listUnits, parseUnits, serversIn, states } from './units.ts';
 
 /** The unit that a spawner has started or taken over. */
@@ -118,6 +119,9 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     if (this.options.scope === 'user') {
       this.#checkUserScope();
     }
+    if (this.options.dynamicUsers) {
+      this.#checkDynamicUsers();
+    }
   }
 
   /** @throws OptionsError for properties of a slice that there is not */
@@ -146,6 +150,17 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     for (const option of refused) {
       const others = option === 'protectHome' ? " or 'read-only'" : '';
       throw new OptionsError(option, `false${others} where scope is 'user'`);
+    }
+  }
+
+  /** @throws OptionsError where the directory that is kept could be that of some other service */
+  #checkDynamicUsers(): void {
+    if (this.options.unitNameTemplate.startsWith('{{')) {
+      throw new OptionsError(
+        'unitNameTemplate',
+        'a template that begins with a word of its own where there are dynamicUsers',
+        'With the option dynamicUsers the unit names a directory in /var/lib: the option unitNameTemplate has to begin with a word of its own, as in jupyter-{{username}}, or a person could have the name of a service of this machine.',
+      );
     }
   }
 
@@ -275,6 +290,12 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     if (Number.isNaN(started)) {
       throw new StateError('The saved state does not say when its unit was started.');
     }
+    if ((uid !== undefined) !== (this.options.scope === 'user')) {
+      const scope = uid === undefined ? 'system' : 'user';
+      throw new StateError(
+        `The saved state is of a unit whose scope is '${scope}', which the systemd of another scope does not know: set the option scope to '${scope}' until that server was stopped.`,
+      );
+    }
     const manager = this.#manager(uid);
     const service = new Service(manager, unit, new RuntimeDirectory(manager, directory));
     this.#running = { service, description, uid, startedAt: started };
@@ -309,21 +330,21 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     let launched = false;
     try {
       // Saved before the directory is taken, so that no end of the hub keeps others from it.
-      await this.#take({ service, description: tag, uid }, undefined);
-      throwIfAborted(start.signal);
+      await this.#take({ service, description: tag, uid }, undefined, start.signal);
       await service.directory.begin(tag, (startTimeout + httpTimeout) / 1000);
       const adopted = await this.#leftover(service);
       isFree = true;
       if (adopted !== undefined) {
-        await this.#take({ service, description: adopted.description, uid }, adopted.port);
+        const { description, port } = adopted;
+        await this.#take({ service, description, uid }, port, start.signal);
       } else {
         reserved = await reservePort(this.options.ip, this.options.port);
-        const description = `${tag} port ${reserved.port}`;
-        await this.#take({ service, description, uid }, reserved.port);
-        throwIfAborted(start.signal);
+        const { port } = reserved;
+        const description = `${tag} port ${port}`;
+        await this.#take({ service, description, uid }, port, start.signal);
         start.report(20, `Starting the unit ${service.unit}`);
         await start.step('launch', startTimeout, async () => {
-          await service.start(this.#plan(service, description, entry, release));
+          await service.start(this.#plan(service, { description, entry, release, port }));
           launched = true;
         });
       }
@@ -346,11 +367,16 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
   }
 
   /** Takes a unit, and waits until it is saved. */
-  async #take(unit: Omit<RunningUnit, 'startedAt'>, port: number | undefined): Promise<void> {
+  async #take(
+    unit: Omit<RunningUnit, 'startedAt'>,
+    port: number | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
     this.#running = { ...unit, startedAt: Date.now() };
     this.#port = port;
     this.stateChanged();
-    await this.untilSaved();
+    await unlessAborted(signal, () => this.untilSaved());
+    throwIfAborted(signal);
   }
 
   #forget(): void {
@@ -505,7 +531,12 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
 
   /** What is there of a unit of the same name: taken over, or ended. */
   async #leftover(service: Service): Promise<AdoptedUnit | undefined> {
-    const { activeState, description } = await service.status();
+    const { activeState, description, isPermanent } = await service.status();
+    if (isPermanent) {
+      throw new StartError(
+        `The unit ${service.unit} belongs to this machine, whose systemd has a file for it: set a unitNameTemplate that makes other names.`,
+      );
+    }
     if (activeState === 'inactive') {
       return undefined;
     }
@@ -532,13 +563,13 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     const hub = hubOf(this.#newTag()) ?? '';
     if (hubOf(tag) !== hub) {
       throw new StartError(
-        `The unit ${unit} is a server of another hub, or of this one when its apiUrl was another: give each hub an unitNameTemplate of its own, or stop the unit.`,
+        `The unit ${unit} is a server of another hub, or of this one when its apiUrl was another: give each hub a unitNameTemplate of its own, or stop the unit.`,
       );
     }
     const { user, serverName } = serverOf(tag, hub) ?? {};
     if (user !== this.context.user.name || serverName !== this.serverName) {
       throw new StartError(
-        `The unit ${unit} is another server of this hub, whose person and name stand in its description: give the hub an unitNameTemplate that tells all servers apart, or stop that one.`,
+        `The unit ${unit} is another server of this hub, whose person and name stand in its description: give the hub a unitNameTemplate that tells all servers apart, or stop that one.`,
       );
     }
   }
@@ -549,12 +580,19 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
 
   #plan(
     service: Service,
-    description: string,
-    entry: PasswdEntry | undefined,
-    release: number,
+    {
+      description,
+      entry,
+      release,
+      port,
+    }: {
+      readonly description: string;
+      readonly entry: PasswdEntry | undefined;
+      readonly release: number;
+      readonly port: number;
+    },
   ): ServicePlan {
-    const { cmd, args, ip, slice, stopTimeout, restart, startTimeout, privateNetwork } =
-      this.options;
+    const { cmd, args, ip, slice, stopTimeout, startTimeout, privateNetwork } = this.options;
     const { directory } = service;
     const own: readonly (readonly [string, string])[] = [
       ['EnvironmentFile', directory.environmentFile],
@@ -580,6 +618,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
       ...(entry === undefined
         ? ([
             ['DynamicUser', 'yes'],
+            ['User', dynamicAccount(service.unit)],
             ['StateDirectory', directoryName(service.unit)],
           ] as const)
         : this.options.scope === 'system'
@@ -593,9 +632,9 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
         ...this.#properties,
       ],
       command: {
-        argv: [...cmd, ...args].map((word) => word.replaceAll('{port}', String(this.#port))),
+        argv: [...cmd, ...args].map((word) => word.replaceAll('{port}', String(port))),
         environment: this.#environmentOf(service, entry),
-        once: restart === 'no',
+        once: (this.#given('Restart') ?? 'no') === 'no',
       },
       slice:
         slice === undefined
@@ -604,11 +643,16 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
               name: sliceName(slice, this.#facts),
               properties: slicePropertiesOf(this.options, this.#facts),
             },
-      proxyAt: privateNetwork ? `${reachableHost(ip)}:${this.#port}` : undefined,
+      proxyFor: privateNetwork ? { host: reachableHost(ip), port } : undefined,
       uid: entry?.uid,
       timeout: startTimeout,
       secret: this.apiToken,
     };
+  }
+
+  /** What the options ask for by a property of the unit; the last one counts. */
+  #given(property: string): string | undefined {
+    return this.#properties.findLast(({ name }) => name === property)?.value;
   }
 
   /** Whether the systemd of an account is asked for what takes a namespace. */
@@ -666,7 +710,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     for (const [option] of asked.length > 0 ? await this.#unenforced(service, asked) : []) {
       this.announce('warning', {
         code: 'limit-not-enforced',
-        message: `The option ${option} was set for ${service.unit}, but the kernel does not enforce it: its control group has no such limit.`,
+        message: `The option ${option} was set for ${service.unit}, but the kernel does not enforce it: its control group, or a slice around it, has nothing of the kind.`,
       });
     }
   }
@@ -693,11 +737,11 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
 
   /** How the unit has ended; undefined while it lives, and while nothing says that it has ended. */
   async #endOf(running: RunningUnit, since: number): Promise<UnitEnd | undefined> {
-    const { service, description, uid, startedAt } = running;
+    const { service, description, uid } = running;
     const manager = this.#manager(uid);
     const sighting = await this.#monitor(manager).look(service.unit, since);
     if (sighting.kind === 'unknown' && (await this.#isManagerGone(uid))) {
-      return { exit: await service.exit(description, new Date(startedAt)), isReplaced: false };
+      return { exit: await this.#exitOf(running), isReplaced: false };
     }
     this.#tellWhetherKnown(sighting.kind === 'unknown' ? sighting.problem : undefined, service);
     if (sighting.kind === 'unknown') {
@@ -725,29 +769,34 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
   }
 
   /** The same, asked of the unit alone. */
-  async #endNow({
-    service,
-    description,
-    uid,
-    startedAt,
-  }: RunningUnit): Promise<UnitEnd | undefined> {
+  async #endNow(running: RunningUnit): Promise<UnitEnd | undefined> {
+    const { service, description, uid } = running;
     try {
       const { activeState, description: now } = await service.status();
       const isReplaced = activeState !== 'inactive' && now !== description;
       const isOver = activeState === 'inactive' || activeState === 'failed' || isReplaced;
-      return isOver
-        ? { exit: await service.exit(description, new Date(startedAt), isReplaced), isReplaced }
-        : undefined;
+      return isOver ? { exit: await this.#exitOf(running, isReplaced), isReplaced } : undefined;
     } catch (error) {
       if (error instanceof SpawnerError) {
         if (await this.#isManagerGone(uid)) {
-          return { exit: await service.exit(description, new Date(startedAt)), isReplaced: false };
+          return { exit: await this.#exitOf(running), isReplaced: false };
         }
         this.#tellWhetherKnown(error.message, service);
         return undefined;
       }
       throw error;
     }
+  }
+
+  /** How a unit that is over has ended. */
+  async #exitOf(
+    { service, description, startedAt }: RunningUnit,
+    isReplaced = false,
+  ): Promise<ExitStatus> {
+    return exitOfService(await service.end(description, new Date(startedAt), isReplaced), {
+      memory: this.options.memLimit !== undefined,
+      runtime: this.#given('RuntimeMaxSec') !== undefined,
+    });
   }
 
   /** Whether the systemd that ran the unit has ended: it never answers again. */
@@ -886,7 +935,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
       }
       const failed = error instanceof StartError ? error.exit : undefined;
       const exit = failed ?? {
-        ...(await service.exit(running.description, new Date(running.startedAt))),
+        ...(await this.#exitOf(running)),
         cause: 'cancelled' as const,
       };
       const isReplaced = await this.#isReplaced(running);

@@ -56,8 +56,9 @@ export function unitName(template: string, facts: UnitFacts): string {
     );
   }
   const name = fullName(parsed, facts);
+  // One that looks cut is cut as well: somebody may have the name that another's was cut to.
   const short =
-    name.length <= longest
+    name.length <= longest && !/-[0-9a-f]{32}$/.test(name)
       ? name
       : `${name.slice(0, longest - 33).replace(/\\[^\\]{0,3}$/, '')}-${hash(name).slice(0, 32)}`;
   return `${short}.service`;
@@ -127,6 +128,20 @@ export function directoryName(unit: string): string {
   return plain === name && !/-[0-9a-f]{16}$/.test(name)
     ? name
     : `${plain.slice(0, 100)}-${hash(name).slice(0, 16)}`;
+}
+
+/**
+ * The account that systemd makes up for a unit. It would itself take the part before an `@`, which
+ * several units have, and an account that is there already, be it root.
+ */
+export function dynamicAccount(unit: string): string {
+  const readable = unit
+    .replace(/\.service$/, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9_-]/g, '_')
+    .replace(/^[^a-z_]/, '_');
+  // useradd(8) and systemd take 31 characters.
+  return `${readable.slice(0, 18)}-${hash(unit).slice(0, 12)}`;
 }
 
 /** The units of all servers of a template, as a pattern for systemctl. */

@@ -13,6 +13,8 @@ export interface FakeUnit {
   readonly description: string;
   readonly properties: ReadonlyMap<string, readonly string[]>;
   readonly argv: readonly string[];
+  /** Whether the machine has a file for it. */
+  readonly isPermanent: boolean;
   state: 'active' | 'failed';
   process?: ChildProcess;
   ended?: Promise<void>;
@@ -58,8 +60,8 @@ export class FakeSystemd {
   }
 
   /** Starts a service that no spawner has started. */
-  startOther(name: string, description: string): void {
-    this.#start(name, description, new Map(), ['sleep', '600'], {});
+  startOther(name: string, description: string, { isPermanent = false } = {}): void {
+    this.#start({ name, description, isPermanent }, new Map(), ['sleep', '600'], {});
   }
 
   async close(): Promise<void> {
@@ -120,7 +122,13 @@ export class FakeSystemd {
           .join('');
       }
       case 'show':
-        return `Description=${unit?.description ?? name}\nActiveState=${unit?.state ?? 'inactive'}\nControlGroup=${unit ? this.controlGroup : ''}\n`;
+        return [
+          `LoadState=${unit ? 'loaded' : 'not-found'}`,
+          `ActiveState=${unit?.state ?? 'inactive'}`,
+          `Description=${unit?.description ?? name}`,
+          `ControlGroup=${unit ? this.controlGroup : ''}`,
+          `Transient=${unit?.isPermanent === false ? 'yes' : 'no'}\n`,
+        ].join('\n');
       case 'stop':
         if (unit === undefined) return fails(`Failed to stop ${name}: Unit ${name} not loaded.`, 5);
         signal(unit, 'SIGTERM');
@@ -172,18 +180,19 @@ export class FakeSystemd {
       /^HUBSPAWNER_ENVIRONMENT='([^']*)'\n$/.exec(readFileSync(file, 'utf8')) ?? [];
     const argv = args.slice(end + 1);
     this.#journal = '';
-    this.#start(name, description, values, argv, { HUBSPAWNER_ENVIRONMENT: encoded });
+    const unitFacts = { name, description, isPermanent: false };
+    this.#start(unitFacts, values, argv, { HUBSPAWNER_ENVIRONMENT: encoded });
     return '';
   }
 
   #start(
-    name: string,
-    description: string,
+    facts: Pick<FakeUnit, 'name' | 'description' | 'isPermanent'>,
     values: ReadonlyMap<string, readonly string[]>,
     argv: readonly string[],
     env: Readonly<Record<string, string>>,
   ): void {
-    const unit: FakeUnit = { name, description, properties: values, argv, state: 'active' };
+    const { name } = facts;
+    const unit: FakeUnit = { ...facts, properties: values, argv, state: 'active' };
     const [program = '', ...args] = argv;
     const child = spawn(program, args, {
       cwd: '/',

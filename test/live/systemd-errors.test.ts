@@ -82,6 +82,26 @@ describe('SystemdSpawner: starts that fail on a real systemd', () => {
     });
   }
 
+  it("leaves a service of the machine alone that has the server's name", async () => {
+    const unit = 'jupyter-hub.service';
+    await shell(`
+      printf '[Service]\nExecStart=/bin/sleep 600\n' >/etc/systemd/system/${unit}
+      systemctl daemon-reload; systemctl start ${unit}`);
+    try {
+      const names = { unitNameTemplate: 'jupyter-{{username}}' };
+      const spawner = create(names, { user: { name: 'hub', account: 'alice' } });
+      for (const state of ['active', 'inactive']) {
+        const error = await rejection(spawner.start(), StartError);
+        assert.include(error.message, `${unit} belongs to this machine`);
+        assert.isFalse(error.retryable);
+        assert.equal(await property(unit, 'ActiveState'), state);
+        await inside(['systemctl', 'stop', unit]);
+      }
+    } finally {
+      await shell(`rm /etc/systemd/system/${unit}; systemctl daemon-reload`);
+    }
+  });
+
   for (const [what, options, kind, message] of [
     [
       'an account that is missing',

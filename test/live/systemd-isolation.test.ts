@@ -2,7 +2,15 @@ import { createServer } from 'node:http';
 import { assert } from 'chai';
 import type { SystemdOptions } from '../../lib/generated/options.ts';
 import { answersHttp } from '../../lib/readiness.ts';
-import { refused, remains, report, said, unitOf, useServices } from './helpers/services.ts';
+import {
+  refused,
+  remains,
+  report,
+  said,
+  serverCommand,
+  unitOf,
+  useServices,
+} from './helpers/services.ts';
 import { until } from './helpers/slurm.ts';
 import { inside, property, shell, units } from './helpers/systemd.ts';
 
@@ -118,7 +126,7 @@ describe('SystemdSpawner: isolation', () => {
     const spawner = create({ dynamicUsers: true });
     await spawner.start();
     const before = await report(spawner);
-    assert.match(before.account, /jupyter-alice-singleuser/);
+    assert.match(before.account, /^jupyter-alice-/);
     assert.equal(before.directory, await said(spawner, 'readlink -f "$HOME"'));
     assert.isAtLeast(Number(await said(spawner, 'id -u')), 61_184);
     await said(spawner, 'echo kept >"$HOME/file"');
@@ -129,6 +137,17 @@ describe('SystemdSpawner: isolation', () => {
     await other.start();
     await refused(other, `ls ${before.directory}`);
     await refused(other, 'touch /etc/file');
+  });
+
+  it('dynamicUsers: each server has an account of its own, however units are named', async () => {
+    const options = { dynamicUsers: true, unitNameTemplate: 'jupyter@{{username}}' };
+    const spawners = ['ann', 'root'].map((name) => create(options, { user: { name } }));
+    await Promise.all(spawners.map((spawner) => spawner.start()));
+    const accounts = await Promise.all(spawners.map((spawner) => said(spawner, 'id -u')));
+    assert.notEqual(accounts[0], accounts[1]);
+    for (const account of accounts) {
+      assert.isAtLeast(Number(account), 61_184);
+    }
   });
 
   describe('hardened', () => {
@@ -243,6 +262,12 @@ for family in socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK
       await spawner.start();
       assert.equal((await report(spawner)).account, 'alice');
       await Promise.all([spawner.stop(), plain.stop()]);
+
+      const cmd = [...serverCommand.slice(0, -1), '::1'];
+      const sixth = create({ privateNetwork: true, ip: '::1', cmd });
+      await sixth.start();
+      assert.equal((await report(sixth)).account, 'alice');
+      await sixth.stop();
       assert.deepEqual(await remains(), []);
     } finally {
       hub.close();

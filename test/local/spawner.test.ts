@@ -20,6 +20,7 @@ import { assert } from 'chai';
 import type { SpawnerContext } from '../../lib/context.ts';
 import {
   AbortError,
+  CommandError,
   OptionsError,
   StartError,
   StartTimeoutError,
@@ -28,7 +29,9 @@ import {
 import type { ExitStatus } from '../../lib/events.ts';
 import type { LocalProcessOptions } from '../../lib/generated/options.ts';
 import { LocalProcessSpawner } from '../../lib/local/spawner.ts';
+import { LocalRunner } from '../../lib/runners/local.ts';
 import type { SpawnerState } from '../../lib/state.ts';
+import { StubRunner } from '../../lib/testing/index.ts';
 
 const server = fileURLToPath(new URL('server.mjs', import.meta.url));
 const token = 'e1f0c2-secret';
@@ -553,6 +556,22 @@ describe('LocalProcessSpawner', function () {
       assert.isAtLeast(usage?.tasks ?? 0, 1);
       assert.isString(await spawner.logs({ lines: 5 }));
       assert.notInclude(await spawner.logs(), token);
+    });
+
+    it('is not known on a machine without ps', async () => {
+      const real = new LocalRunner();
+      let isMissing = false;
+      const runner = new StubRunner((argv, options) => {
+        if (isMissing && argv[0] === 'ps') {
+          throw new CommandError("The command 'ps' can't be run.", { command: 'ps' });
+        }
+        return real.run(argv, options);
+      });
+      const spawner = create('', {}, { runner });
+      await spawner.start();
+      isMissing = true;
+      assert.isNull(await spawner.usage());
+      isMissing = false;
     });
   });
 });

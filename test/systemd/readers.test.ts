@@ -8,7 +8,8 @@ import { StubRunner } from '../../lib/testing/index.ts';
 import { rejected } from '../helpers/errors.ts';
 
 describe('What systemctl show says', () => {
-  const whole = 'ControlGroup=/a.slice/b.service\nDescription=a = b\nActiveState=active\n';
+  const whole =
+    'LoadState=loaded\nControlGroup=/a.slice/b.service\nDescription=a = b\nActiveState=active\nTransient=yes\n';
   const show = (stdout: string) =>
     new Manager(new StubRunner({ systemctl: stdout }), { scope: 'system', run: {} }).show(
       'b.service',
@@ -19,10 +20,18 @@ describe('What systemctl show says', () => {
       activeState: 'active',
       controlGroup: '/a.slice/b.service',
       description: 'a = b',
+      isPermanent: false,
     };
     expect(await show(whole)).to.deep.equal(status);
     const reversed = whole.trimEnd().split('\n').reverse().join('\n');
     expect(await show(`${reversed}\n`)).to.deep.equal(status);
+  });
+
+  it('tells a unit that the machine has a file for', async () => {
+    const { isPermanent } = await show(whole.replace('Transient=yes', 'Transient=no'));
+    expect(isPermanent).to.equal(true);
+    const missing = whole.replace('loaded', 'not-found').replace('Transient=yes', 'Transient=no');
+    expect((await show(missing)).isPermanent).to.equal(false);
   });
 
   it('is no answer where it is cut off', async () => {
@@ -65,6 +74,9 @@ describe('The list of units', () => {
 });
 
 describe('The end of a service', () => {
+  const all = { memory: true, runtime: true };
+  const none = { memory: false, runtime: false };
+
   for (const [end, expected] of [
     [
       ['success', 'exited', '0', 0],
@@ -109,14 +121,29 @@ describe('The end of a service', () => {
   ] as const) {
     it(`${end.join(':')} is ${expected.join(', ')}`, () => {
       const [result, code, status, oomKills] = end;
-      const exit = exitOfService({ result, code, status, oomKills });
+      const exit = exitOfService({ result, code, status, oomKills }, all);
       expect([exit.cause, exit.code, exit.signal]).to.deep.equal(expected);
       expect(exit.message).to.match(/^The server .*\.$/);
     });
   }
 
+  it('names the limits that were asked for, and no others', () => {
+    const late = { result: 'timeout', code: 'killed', status: 'KILL', oomKills: 0 };
+    const large = { result: 'oom-kill', code: 'killed', status: 'KILL', oomKills: 1 };
+    expect(exitOfService(late, all).message).to.include('maxRuntime');
+    expect(exitOfService(large, all).message).to.include('memLimit');
+    expect(exitOfService(late, none)).to.deep.equal({
+      ...{ code: null, signal: 'SIGKILL', cause: 'cancelled' },
+      message: 'The server was stopped (SIGKILL, it did not end in time when it was told to).',
+    });
+    expect(exitOfService(large, none)).to.include({
+      cause: 'out-of-memory',
+      message: 'The server was killed for want of memory (SIGKILL).',
+    });
+  });
+
   it('of which there is no word is unknown', () => {
-    expect(exitOfService(undefined)).to.include({ cause: 'unknown', code: null });
+    expect(exitOfService(undefined, all)).to.include({ cause: 'unknown', code: null });
   });
 });
 
@@ -151,6 +178,18 @@ describe('The kernel about a control group', () => {
       ...{ memoryHigh: null, memoryLow: 4096, swapMax: 0, cpuWeight: 50 },
       ...{ tasks: 3, tasksMax: null },
     });
+  });
+
+  it('keeps no memory for a server whose slice keeps none', async () => {
+    const at = '/sys/fs/cgroup/';
+    const own = `${at}/system.slice/a.service/memory.low:4096`;
+    const lowOf = async (slice: string) =>
+      (await read([own, `${at}/system.slice/memory.low:${slice}`])).memoryLow;
+    expect([await lowOf('0'), await lowOf('1024'), await lowOf('max')]).to.deep.equal([
+      null,
+      1024,
+      4096,
+    ]);
   });
 
   it('is read with cgroup v1', async () => {

@@ -233,6 +233,47 @@ describe('SystemdSpawner', () => {
     expect(systemd.units.get(unit)?.description).to.match(/^hubspawner:\S+ port \d+$/);
   });
 
+  it("leaves a service of the machine alone that has the server's name", async () => {
+    systemd.startOther('ssh.service', 'OpenBSD Secure Shell server', { isPermanent: true });
+    const spawner = create({ unitNameTemplate: '{{username}}' }, { user: { name: 'ssh' } });
+    const error = await rejected(StartError, spawner.start());
+    expect(error.message).to.match(/ssh\.service belongs to this machine/);
+    expect(error.retryable).to.equal(false);
+    expect(systemd.units.get('ssh.service')?.state).to.equal('active');
+    expect(systemd.runner.calls.some(({ argv }) => argv.includes('stop'))).to.equal(false);
+    expect(readdirSync(join(home, 'run'))).to.deep.equal([]);
+  });
+
+  it('has an account made up for each unit, and never one that is there', async () => {
+    const unitNameTemplate = 'jupyter@{{username}}';
+    for (const name of ['ann', 'bob', 'root']) {
+      await create({ dynamicUsers: true, unitNameTemplate }, { user: { name } }).start();
+    }
+    const accounts = systemd.runner
+      .callsOf('systemd-run')
+      .flatMap(({ argv }) =>
+        argv.flatMap((word) => /^--property=User=(.*)$/.exec(word)?.[1] ?? []),
+      );
+    expect(new Set(accounts).size).to.equal(3);
+    expect(accounts[0]).to.match(/^jupyter_ann-[0-9a-f]{12}$/);
+    const refused = () => create({ dynamicUsers: true, unitNameTemplate: '{{username}}' });
+    expect(refused).to.throw(OptionsError).with.property('path', 'unitNameTemplate');
+  });
+
+  it('keeps the environment of a server that systemd starts anew, whoever asks for that', async () => {
+    for (const [options, isKept] of [
+      [{}, false],
+      [{ restart: 'on-failure' }, true],
+      [{ unitExtraProperties: { Restart: 'on-failure' } }, true],
+    ] as const) {
+      const spawner = create(options);
+      await spawner.start();
+      const script = readFileSync(`${directory()}/end`, 'utf8');
+      expect(!script.includes('rm -f environment')).to.equal(isKept);
+      await spawner.stop();
+    }
+  });
+
   it('sets properties of the slice that the server gets', async () => {
     await create({ slice: 'jupyter', sliceProperties: { MemoryMax: '1G' } }).start();
     expect(started()).to.include('--property=Slice=jupyter.slice');
@@ -383,6 +424,15 @@ describe('SystemdSpawner', () => {
       `--property=JoinsNamespaceOf=${unit}`,
       `--socket-property=BindsTo=${unit}`,
     ]);
+    expect(proxy?.argv.at(-1)).to.equal(`127.0.0.1:${port}`);
+  });
+
+  it('gives it one of IPv6, too', async () => {
+    const cmd = [process.execPath, server, '--port={port}', '--ip=::1'];
+    const { port } = await create({ privateNetwork: true, ip: '::', cmd }).start();
+    const [, proxy] = systemd.runner.callsOf('systemd-run');
+    expect(proxy?.argv).to.include(`--socket-property=ListenStream=[::1]:${port}`);
+    expect(proxy?.argv.at(-1)).to.equal(`::1:${port}`);
   });
 
   it('asks the systemd of the account where the scope says so', async () => {
@@ -591,6 +641,16 @@ describe('SystemdSpawner', () => {
     state = 'inactive';
     expect(await polled.poll()).not.to.equal(null);
     await stopped.stop();
+  });
+
+  it('does not ask one systemd about a unit of another', async () => {
+    const spawner = create({ scope: 'user' });
+    await spawner.start();
+    const next = create({ scope: 'system' });
+    expect(() => next.loadState(spawner.getState()))
+      .to.throw(StateError)
+      .with.property('message')
+      .that.includes("set the option scope to 'user'");
   });
 
   it('loads no state that it can not have written', () => {

@@ -113,6 +113,15 @@ describe('The name of a unit', () => {
     expect(unitPattern('{{username}}-x')).to.equal('*.service');
   });
 
+  it('of somebody else is never what a long one was cut to', () => {
+    const of = 'jupyter-{{username}}';
+    const cut = nameOf('x'.repeat(300), '', of);
+    const [, username = '', servername = ''] =
+      /^jupyter-(x+)-([0-9a-f]{32})\.service$/.exec(cut) ?? [];
+    expect(username).to.have.length.above(50);
+    expect(nameOf(username, servername, of)).not.to.equal(cut);
+  });
+
   it('as a directory has a hash where characters are missing', () => {
     expect(directoryName('jupyter-alice.service')).to.equal('jupyter-alice');
     expect(directoryName('a\\x2db.service')).to.match(/^a_x2db-[0-9a-f]{16}$/);
