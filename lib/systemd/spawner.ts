@@ -23,7 +23,6 @@ import { reservePort } from '../local/port.ts';
 import type { MarkedServer } from '../mark.ts';
 import { hubIdOf, newMark, serverOf } from '../mark.ts';
 import { withoutSecret } from '../runners/log-tail.ts';
-import type { PasswdEntry } from '../runners/passwd.ts';
 import { passwdEntry } from '../runners/passwd.ts';
 import { sleep } from '../sleep.ts';
 import type { StopOptions } from '../spawner.ts';
@@ -33,13 +32,10 @@ import { endedEarly } from '../start.ts';
 import type { Json } from '../state.ts';
 import { exitOfService } from './exit.ts';
 import { Manager } from './manager.ts';
-import type { Property } from './properties.ts';
-import { filled, propertiesOf, sliceName, slicePropertiesOf } from './properties.ts';
 import { RuntimeDirectory } from './runtime-directory.ts';
-import type { ServicePlan } from './service.ts';
 import { Service } from './service.ts';
-import type { UnitFacts } from './unit-name.ts';
-import { directoryName, dynamicAccount, unitFacts, unitName, unitPattern } from './unit-name.ts';
+import { defaultPath, UnitSettings } from './settings.ts';
+import { directoryName, unitFacts, unitPattern } from './unit-name.ts';
 import { descriptionOf, listUnits, parseUnits, serversIn, states } from './units.ts';
 
 /** The unit that a spawner has started or taken over. */
@@ -92,9 +88,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
   static override readonly schema = 'systemd.json';
   static override readonly kind = 'systemd';
 
-  readonly #unit: string;
-  readonly #facts: UnitFacts;
-  readonly #properties: readonly Property[];
+  readonly #settings: UnitSettings;
   #running: RunningUnit | undefined;
   /** All who see the same end share it: a late removal would take the directory of the next start. */
   readonly #ends = new WeakMap<RunningUnit, Promise<void>>();
@@ -108,60 +102,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
   /** @throws OptionsError if the context or an option is not what it must be */
   constructor(context: SpawnerContext, options: Partial<SystemdOptions> = {}) {
     super(context, options);
-    this.#facts = unitFacts(this.context, this.account);
-    this.#unit = unitName(this.options.unitNameTemplate, this.#facts);
-    this.#properties = propertiesOf(this.options, this.#facts);
-    slicePropertiesOf(this.options, this.#facts);
-    this.#checkSlice();
-    this.#accountName();
-    this.#givenDirectory();
-    this.#givenPaths();
-    if (this.options.scope === 'user') {
-      this.#checkUserScope();
-    }
-    if (this.options.dynamicUsers) {
-      this.#checkDynamicUsers();
-    }
-  }
-
-  /** @throws OptionsError for properties of a slice that there is not */
-  #checkSlice(): void {
-    const { slice, sliceProperties } = this.options;
-    if (slice === undefined && Object.keys(sliceProperties).length > 0) {
-      throw new OptionsError(
-        'sliceProperties',
-        'left out where there is no slice',
-        'The option sliceProperties does nothing without the option slice, which names the slice that gets them.',
-      );
-    }
-  }
-
-  /** @throws OptionsError for what the systemd of an account can't do */
-  #checkUserScope(): void {
-    const { dynamicUsers, privateNetwork, protectHome, runtimeDir } = this.options;
-    const refused = [
-      ...(dynamicUsers ? ['dynamicUsers'] : []),
-      ...(privateNetwork ? ['privateNetwork'] : []),
-      // It hides what the unit runs.
-      ...((protectHome === true || protectHome === 'tmpfs') && runtimeDir === undefined
-        ? ['protectHome']
-        : []),
-    ];
-    for (const option of refused) {
-      const others = option === 'protectHome' ? " or 'read-only'" : '';
-      throw new OptionsError(option, `false${others} where scope is 'user'`);
-    }
-  }
-
-  /** @throws OptionsError where the directory that is kept could be that of some other service */
-  #checkDynamicUsers(): void {
-    if (this.options.unitNameTemplate.startsWith('{{')) {
-      throw new OptionsError(
-        'unitNameTemplate',
-        'a template that begins with a word of its own where there are dynamicUsers',
-        'With the option dynamicUsers the unit names a directory in /var/lib: the option unitNameTemplate has to begin with a word of its own, as in jupyter-{{username}}, or a person could have the name of a service of this machine.',
-      );
-    }
+    this.#settings = new UnitSettings(this.options, unitFacts(this.context, this.account));
   }
 
   override start(signal?: AbortSignal): Promise<ServerAddress> {
@@ -344,7 +285,9 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
         await this.#take({ service, description, uid }, port, start.signal);
         start.report(20, `Starting the unit ${service.unit}`);
         await start.step('launch', startTimeout, async () => {
-          await service.start(this.#plan(service, { description, entry, release, port }));
+          const environment = this.environment();
+          const launch = { description, entry, release, port, environment, secret: this.apiToken };
+          await service.start(this.#settings.plan(service, launch));
           launched = true;
         });
       }
@@ -456,7 +399,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     const { scope, dynamicUsers, commandTimeout, runtimeDir } = this.options;
     const entry = dynamicUsers
       ? undefined
-      : await passwdEntry(this.runner, this.#accountName(), {
+      : await passwdEntry(this.runner, this.#settings.account, {
           env: commandEnvironment(),
           timeout: commandTimeout,
         });
@@ -473,13 +416,16 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     }
     const parent =
       runtimeDir ?? (uid === undefined ? systemDirectory : `/run/user/${uid}/hubspawner`);
-    const directory = new RuntimeDirectory(manager, `${parent}/${directoryName(this.#unit)}`);
-    return { entry, uid, release, service: new Service(manager, this.#unit, directory) };
+    const directory = new RuntimeDirectory(
+      manager,
+      `${parent}/${directoryName(this.#settings.unit)}`,
+    );
+    return { entry, uid, release, service: new Service(manager, this.#settings.unit, directory) };
   }
 
   #manager(uid: number | undefined): Manager {
     const { scope, commandAccount, commandTimeout } = this.options;
-    const user = scope === 'user' ? this.#accountName() : commandAccount;
+    const user = scope === 'user' ? this.#settings.account : commandAccount;
     const bus = {
       XDG_RUNTIME_DIR: `/run/user/${uid}`,
       DBUS_SESSION_BUS_ADDRESS: `unix:path=/run/user/${uid}/bus`,
@@ -499,7 +445,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     const argv = [...manager.command('systemctl'), 'show', '--property=Version'];
     const { exitCode, stderr } = await manager.run(argv);
     if (exitCode !== 0 && /Failed to connect to bus/.test(stderr)) {
-      const account = this.#accountName();
+      const account = this.#settings.account;
       throw new StartError(
         `The systemd of the account '${account}' does not run (${stderr.trim()}). It has to run without a login: loginctl enable-linger ${account}`,
         { retryable: true },
@@ -515,7 +461,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
       ...(this.options.dynamicUsers
         ? [{ option: 'dynamicUsers', name: 'DynamicUser', since: 235 }]
         : []),
-      ...this.#properties,
+      ...this.#settings.properties,
     ];
     const missing = needed.find(({ since }) => since > release);
     if (missing !== undefined) {
@@ -576,132 +522,6 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
 
   #newTag(): string {
     return newMark(this.context, 90).tag;
-  }
-
-  #plan(
-    service: Service,
-    {
-      description,
-      entry,
-      release,
-      port,
-    }: {
-      readonly description: string;
-      readonly entry: PasswdEntry | undefined;
-      readonly release: number;
-      readonly port: number;
-    },
-  ): ServicePlan {
-    const { cmd, args, ip, slice, stopTimeout, startTimeout, privateNetwork } = this.options;
-    const { directory } = service;
-    const own: readonly (readonly [string, string])[] = [
-      ['EnvironmentFile', directory.environmentFile],
-      ['ExecStopPost', directory.commands.end.join(' ')],
-      // As root, whatever the account and the isolation of the service.
-      ...(this.options.scope === 'system' ? ([['PermissionsStartOnly', 'yes']] as const) : []),
-      ['KillMode', 'mixed'],
-      // Else the processes of a server get their shares one by one, and who starts more gets more.
-      ['CPUWeight', '100'],
-      // Else the whole server ends when the kernel kills one notebook of it for want of memory.
-      ...(release >= 243 ? ([['OOMPolicy', 'continue']] as const) : []),
-      ['TimeoutStopSec', `${stopTimeout}ms`],
-      ['WorkingDirectory', this.#workingDirectory(entry)],
-      // The systemd of an account does not tell the journal of which unit it is what a server says.
-      ...(this.options.scope === 'user' ? ([['SyslogIdentifier', service.unit]] as const) : []),
-      ...(this.#isIsolatedUser
-        ? ([
-            // The systemd of an account ignores, without a word, what it has no right to do outside.
-            ['PrivateUsers', 'yes'],
-            ['ReadWritePaths', directory.path],
-          ] as const)
-        : []),
-      ...(entry === undefined
-        ? ([
-            ['DynamicUser', 'yes'],
-            ['User', dynamicAccount(service.unit)],
-            ['StateDirectory', directoryName(service.unit)],
-          ] as const)
-        : this.options.scope === 'system'
-          ? ([['User', entry.name]] as const)
-          : []),
-    ];
-    return {
-      description,
-      properties: [
-        ...own.map(([name, value]) => ({ name, value, option: 'SystemdSpawner', since: 0 })),
-        ...this.#properties,
-      ],
-      command: {
-        argv: [...cmd, ...args].map((word) => word.replaceAll('{port}', String(port))),
-        environment: this.#environmentOf(service, entry),
-        once: (this.#given('Restart') ?? 'no') === 'no',
-      },
-      slice:
-        slice === undefined
-          ? undefined
-          : {
-              name: sliceName(slice, this.#facts),
-              properties: slicePropertiesOf(this.options, this.#facts),
-            },
-      proxyFor: privateNetwork ? { host: reachableHost(ip), port } : undefined,
-      uid: entry?.uid,
-      timeout: startTimeout,
-      secret: this.apiToken,
-    };
-  }
-
-  /** What the options ask for by a property of the unit; the last one counts. */
-  #given(property: string): string | undefined {
-    return this.#properties.findLast(({ name }) => name === property)?.value;
-  }
-
-  /** Whether the systemd of an account is asked for what takes a namespace. */
-  get #isIsolatedUser(): boolean {
-    return (
-      this.options.scope === 'user' &&
-      this.#properties.some(({ name, value }) => namespaced.test(name) && value !== 'no')
-    );
-  }
-
-  #workingDirectory(entry: PasswdEntry | undefined): string {
-    return entry === undefined
-      ? `/var/lib/${directoryName(this.#unit)}`
-      : (this.#givenDirectory() ?? entry.home);
-  }
-
-  #givenDirectory(): string | undefined {
-    const { userWorkingDir } = this.options;
-    const directory = userWorkingDir && filled(userWorkingDir, 'userWorkingDir', this.#facts);
-    if (directory?.startsWith('/') === false) {
-      throw new OptionsError('userWorkingDir', 'a template of an absolute path');
-    }
-    return directory;
-  }
-
-  #givenPaths(): readonly string[] {
-    return this.options.extraPaths.map((path, index) =>
-      filled(path, `extraPaths[${index}]`, this.#facts),
-    );
-  }
-
-  #environmentOf(service: Service, entry: PasswdEntry | undefined): Record<string, string> {
-    const { environment, defaultShell } = this.options;
-    const account = {
-      ...(entry && { USER: entry.name, LOGNAME: entry.name }),
-      HOME: entry?.home ?? `/var/lib/${directoryName(service.unit)}`,
-      SHELL: defaultShell ?? entry?.shell ?? '/bin/bash',
-    };
-    const given = this.environment();
-    return {
-      ...account,
-      ...given,
-      ...Object.fromEntries(Object.entries(account).filter(([name]) => !(name in environment))),
-      PATH: [...this.#givenPaths(), given['PATH'] ?? defaultPath].join(':'),
-    };
-  }
-
-  #accountName(): string {
-    return filled(this.options.usernameTemplate, 'usernameTemplate', this.#facts);
   }
 
   /** A limit that was accepted, and that nothing enforces, is no limit. */
@@ -795,7 +615,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
   ): Promise<ExitStatus> {
     return exitOfService(await service.end(description, new Date(startedAt), isReplaced), {
       memory: this.options.memLimit !== undefined,
-      runtime: this.#given('RuntimeMaxSec') !== undefined,
+      runtime: this.#settings.given('RuntimeMaxSec') !== undefined,
     });
   }
 
@@ -969,9 +789,6 @@ function hubOf(tag: string): string | undefined {
   return tag.split(':')[1];
 }
 
-/** Properties by which a unit sees other files and devices than its machine has. */
-const namespaced = /^(?:Private|Protect|ReadOnly|ReadWrite|Inaccessible|Bind|TemporaryFileSystem)/;
-
 /** Options, and what the kernel says of them. */
 const limits = [
   ['memLimit', 'memoryMax'],
@@ -996,9 +813,6 @@ const noPatterns = {
   notFound: /(?!)/,
   transient: /(?!)/,
 };
-
-/** As systemd has it for services. */
-const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 function commandEnvironment(): Record<string, string> {
   return { PATH: defaultPath, ...kept(['PATH']), LC_ALL: 'C', TZ: 'UTC', SYSTEMD_COLORS: '0' };
