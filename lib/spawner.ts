@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import type { Ability, LogOptions, ServerUsage } from './abilities.ts';
-import { firstOf, throwIfAborted, unlessAborted, withSignal } from './abort.ts';
+import { abortError, firstOf, throwIfAborted, unlessAborted, withSignal } from './abort.ts';
 import { addressIn, serverAddress } from './address.ts';
 import { Announcer } from './announcer.ts';
 import type { SpawnerContext } from './context.ts';
@@ -33,6 +33,7 @@ export interface StopOptions {
 
 /** A start that is under way. */
 interface Starting {
+  readonly signal: AbortSignal;
   readonly abort: (reason: unknown) => void;
   readonly settled: Promise<void>;
 }
@@ -413,12 +414,17 @@ export abstract class Spawner<
    * Waits until the listeners of `state` have saved the last one, as far as they return promises: to
    * be called before a job or process is made, so that no end of the hub can lose it.
    *
-   * @throws StartError where one of them has failed
+   * @throws StartError where one of them has failed; AbortError where the start is aborted meanwhile
    */
   protected async untilSaved(): Promise<void> {
+    const signal = this.#starting?.signal;
+    const saved = Promise.all(this.#saves);
     try {
-      await Promise.all(this.#saves);
+      await (signal === undefined ? saved : unlessAborted(signal, () => saved));
     } catch (cause) {
+      if (signal?.aborted) {
+        throw abortError(signal);
+      }
       throw new StartError(
         `The state of the server could not be saved, so that it is not started: ${messageOf(cause)}`,
         { retryable: true, cause },
@@ -524,7 +530,7 @@ export abstract class Spawner<
       const settled = new Promise<void>((resolve) => {
         settle = resolve;
       });
-      this.#starting = { abort, settled };
+      this.#starting = { signal: inner, abort, settled };
       this.#letGo = new AbortController();
       try {
         return await this.#attempt(inner, progress, launch);
@@ -550,7 +556,7 @@ export abstract class Spawner<
     };
     const start: StartScope = {
       signal,
-      step: (step, timeout, run) => runStep(signal, step, timeout, run),
+      step: (step, timeout, run, trouble) => runStep(signal, step, timeout, run, trouble),
       report: (percent, message, estimatedStart) =>
         tell({
           progress: Math.max(percent, progress.last?.progress ?? 0),

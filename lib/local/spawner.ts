@@ -240,7 +240,7 @@ export class LocalProcessSpawner extends Spawner<LocalProcessOptions> {
     });
     await server.identify();
     const address = this.setAddress(reachableHost(ip), port);
-    await unlessAborted(signal, () => this.untilSaved());
+    await this.untilSaved();
     launched.goOn();
     this.#handedOver = true;
     await unlessAborted(signal, () => handedOver(launched, plan));

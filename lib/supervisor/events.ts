@@ -29,7 +29,7 @@ export interface SupervisorEvents {
   status: (server: SupervisedServer) => void;
   /** A start has come further. */
   progress: (server: SupervisedServer, event: ProgressEvent) => void;
-  /** There is a job, unit or process now. */
+  /** There is a job, unit or process now; again where a start's job goes back into the queue. */
   submitted: (server: SupervisedServer, submitted: Submitted) => void;
   /** It runs, on that host. */
   running: (server: SupervisedServer, where: { readonly host: string }) => void;

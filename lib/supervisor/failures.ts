@@ -2,8 +2,9 @@
 const most = 10_000;
 
 interface Failing {
-  /** Who has failed, each counted once. */
-  readonly who: ReadonlySet<unknown>;
+  readonly count: number;
+  /** Of whom a failure was counted, where that is once of each. */
+  readonly counted: Set<string>;
   readonly message: string;
   /** In ms of `Date.now()`: nothing is to be tried before. */
   readonly pausedUntil: number;
@@ -21,17 +22,24 @@ export class Failures {
 
   /**
    * @param limit after how many a pause is due; once more after each failure that follows a pause
-   * @param who of whom only one failure counts. Default: each failure counts
+   * @param who of whom only one failure counts, and no more of them than `limit`. Default: each
+   *   failure counts
    */
-  failed(key: string, limit: number, message: string, who: unknown = Symbol()): void {
-    const failed = new Set(this.#failing.get(key)?.who).add(who);
+  failed(key: string, limit: number, message: string, who?: string): void {
+    const before = this.#failing.get(key);
+    const counted = before?.counted ?? new Set();
+    const counts = who === undefined || (counted.size < limit && !counted.has(who));
+    if (counts && who !== undefined) {
+      counted.add(who);
+    }
+    const count = (before?.count ?? 0) + (counts ? 1 : 0);
     this.#failing.delete(key);
     const [oldest] = this.#failing.keys();
     if (oldest !== undefined && this.#failing.size >= most) {
       this.#failing.delete(oldest);
     }
-    const pausedUntil = failed.size >= limit ? Date.now() + this.#pause : 0;
-    this.#failing.set(key, { who: failed, message, pausedUntil });
+    const pausedUntil = count >= limit ? Date.now() + this.#pause : 0;
+    this.#failing.set(key, { count, counted, message, pausedUntil });
   }
 
   succeeded(key: string): void {
@@ -40,10 +48,10 @@ export class Failures {
 
   /** For a person: why there is a pause, and until when; undefined where there is none. */
   pauseOf(key: string): string | undefined {
-    const { who, message, pausedUntil = 0 } = this.#failing.get(key) ?? {};
+    const { count, message, pausedUntil = 0 } = this.#failing.get(key) ?? {};
     const left = pausedUntil - Date.now();
     return left > 0
-      ? `the last ${who?.size} starts have failed, so that the next is possible in ${Math.ceil(left / 1000)} s. The last one: ${message}`
+      ? `the last ${count} starts have failed, so that the next is possible in ${Math.ceil(left / 1000)} s. The last one: ${message}`
       : undefined;
   }
 }

@@ -46,7 +46,8 @@ export interface FileStoreEvents {
  * or before a reboot, its directory is taken over when its lock was not touched for 30 s.
  *
  * A file that can't be used (torn, unreadable, or none of this store's) is renamed to
- * `NAME.damaged-1`, and an `error` event says so. The others are given as if it were not there.
+ * `NAME.damaged-1`, and an `error` event says so, then and whenever all is read. The others are given
+ * as if it were not there.
  *
  * All methods reject with a `StoreError`: where the system refuses something (`retryable` is then
  * true), where another hub uses the directory, where it has taken it over, and after
@@ -62,8 +63,6 @@ export class FileStore extends EventEmitter<FileStoreEvents> implements ServerSt
   readonly #lock: DirectoryLock;
   readonly #closing = new AbortController();
   readonly #limiter = new Limiter();
-  /** Files that were set aside, and of which it was told. */
-  readonly #aside = new Set<string>();
   /** By file: when all that was asked of it is done. */
   readonly #queues = new Map<string, Promise<void>>();
   #opened: Promise<void> | undefined;
@@ -107,15 +106,11 @@ export class FileStore extends EventEmitter<FileStoreEvents> implements ServerSt
         return readdir(this.#directory);
       },
     );
-    // Once by each store, so that nobody takes it for whole who was not there the first time.
-    const damaged = files
-      .filter((name) => /\.damaged-\d+$/.test(name))
-      .map((name) => join(this.#directory, name));
-    for (const path of damaged.filter((path) => !this.#aside.has(path))) {
-      this.#aside.add(path);
+    // Each time, so that nobody takes it for whole who was not there the first time.
+    for (const name of files.filter((file) => /\.damaged-\d+$/.test(file))) {
       this.#report(
         new StoreError(
-          `${path} was set aside: the record of a server is lost. Mend it and take .damaged-N off its name, or remove it.`,
+          `${join(this.#directory, name)} was set aside: the record of a server is lost. Mend it and take .damaged-N off its name, or remove it.`,
         ),
       );
     }
@@ -249,7 +244,6 @@ export class FileStore extends EventEmitter<FileStoreEvents> implements ServerSt
     try {
       await this.#lock.check();
       const aside = await freeName(path);
-      this.#aside.add(aside);
       await rename(path, aside);
       await syncDirectory(this.#directory);
       this.#report(

@@ -6,8 +6,10 @@ import { HistogramCounter } from './histogram.ts';
 import type { ServerStatus } from './status.ts';
 
 /**
- * The parts of a start: `slot`, until it may begin, since others come first; `submit`, until its job
- * or unit exists; `queue`, until that runs; `launch`, until the server is ready; and `total`.
+ * The parts of a start: `slot`, how long it waited for its turn, since others came first; `submit`,
+ * until its job or unit existed; `queue`, until that ran; `launch`, until the server was ready; and
+ * `total`. Of one that was begun anew, `slot` and `total` are those of all its tries, the others those
+ * of the last.
  */
 export type StartPhase = 'slot' | 'submit' | 'queue' | 'launch' | 'total';
 
@@ -45,7 +47,7 @@ export interface SupervisorMetrics {
   readonly stops: Readonly<Record<'done' | 'failed', number>>;
   /** Servers that were stopped because nobody used them, or because they were too old. */
   readonly culled: Readonly<Record<'idle' | 'age', number>>;
-  /** How long the starts took that gave a server. */
+  /** How long the starts took that gave a server, but for those that an earlier hub had begun. */
   readonly startSeconds: Readonly<Record<StartPhase, Histogram>>;
   /** By the name of the program, without its directory. Where there are very many, the rest is `other`. */
   readonly commands: Readonly<Record<string, CommandMetrics>>;
@@ -53,10 +55,12 @@ export interface SupervisorMetrics {
   readonly monitors: readonly MonitorHealth[];
 }
 
-/** The moments of a start that gave a server, in ms of `performance.now()`. */
+/** Of a start that gave a server: its moments, in ms of `performance.now()`. */
 export interface StartTimes {
   readonly requested: number;
-  /** When it was its turn. */
+  /** In ms: how long it waited for its turn, each time that it did. */
+  readonly waited: number;
+  /** When it was its turn, the last time. */
   readonly slot: number;
   /** When there was a job or unit; a phase is left out where its beginning or its end is not known. */
   readonly submitted?: number | undefined;
@@ -101,10 +105,18 @@ export class Metrics {
     seconds: new HistogramCounter(commandBounds),
   }));
 
-  /** A start has given a server. */
-  started({ requested, slot, submitted, running, ready }: StartTimes): void {
+  /**
+   * A start has given a server.
+   *
+   * @param times undefined where nobody knows when it began
+   */
+  started(times?: StartTimes): void {
     this.#starts.ready += 1;
-    this.#phase('slot', requested, slot);
+    if (times === undefined) {
+      return;
+    }
+    const { requested, waited, slot, submitted, running, ready } = times;
+    this.#phase('slot', 0, waited);
     this.#phase('submit', slot, submitted);
     this.#phase('queue', submitted, running);
     this.#phase('launch', running, ready);

@@ -17,6 +17,8 @@ export class Records {
   readonly #warn: (warning: SupervisorWarning) => void;
   readonly #unusable = new Map<string, Unusable>();
   readonly #tries = new Map<string, Promise<void>>();
+  /** The keys of the records that it has given. */
+  readonly #known = new Set<string>();
   #isReading = false;
   /** The store has told of a failure while it was read: there may be servers that it does not know. */
   #hasLost = false;
@@ -42,6 +44,7 @@ export class Records {
     try {
       for await (const [key, value] of this.#store.iterator?.() ?? []) {
         if (isKey(key)) {
+          this.#known.add(key);
           try {
             records.push(readRecord(key, value));
           } catch (error) {
@@ -116,9 +119,14 @@ export class Records {
     );
   }
 
+  /** Whether the store may have lost the record of a server. */
+  mayHaveLost(key: string): boolean {
+    return this.#hasLost && !this.#known.has(key);
+  }
+
   /** Why the store may have had a server of that key, though it is not known; undefined where it had none. */
   doubt(key: string): string | undefined {
-    return this.#unusable.has(key) || this.#hasLost
+    return this.#unusable.has(key) || this.mayHaveLost(key)
       ? 'it may belong to a server of which the store has lost the record'
       : undefined;
   }

@@ -1,6 +1,9 @@
 import { messageOf, StoreError } from '../errors.ts';
 import type { ServerStore } from './store.ts';
 
+/** In ms: what the store has not answered by then has failed, so that no lost answer is waited for for ever. */
+const longest = 120_000;
+
 /** Keeps the record of one server in the store up to date: one write at a time, the newest wins. */
 export class Saver {
   readonly #store: ServerStore;
@@ -79,7 +82,7 @@ export class Saver {
       return;
     }
     try {
-      const kept = await this.#store.set(this.#key, this.#record());
+      const kept = await inTime(this.#store.set(this.#key, this.#record()));
       if (kept === false) {
         throw new Error('it did not take it (its event error says more)');
       }
@@ -88,6 +91,21 @@ export class Saver {
       this.isBehind = true;
       throw storeError('kept in', cause);
     }
+  }
+}
+
+async function inTime(answer: Promise<unknown>): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new Error(`it has not answered for ${longest / 1000} s`);
+    timer = setTimeout(() => reject(error), longest);
+    // Nobody else may be waiting for it any more.
+    timer.unref();
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -31,8 +31,12 @@ import type { ServerSummary, SupervisedServer } from './supervised-server.ts';
 export interface ServerHome extends StartHome {
   readonly store: ServerStore;
   readonly failures: Failures;
-  /** Makes the spawner of a server. Throws what keeps it from being made. */
-  create(request: ServerRequest): Promise<Spawner>;
+  /**
+   * Makes the spawner of a server. Throws what keeps it from being made.
+   *
+   * @param signal aborted when it is not wanted any more
+   */
+  create(request: ServerRequest, signal?: AbortSignal): Promise<Spawner>;
   /** Emits an event. */
   tell<E extends keyof SupervisorEvents>(
     event: E,
@@ -67,14 +71,18 @@ export class ManagedServer implements SupervisedServer {
   /** It is under way, until the store has what came of it. */
   #isBeginning = false;
   #stopping: Promise<void> | undefined;
+  /** Resolves when the store has that it is to be stopped. */
+  #stopKept: Promise<unknown> = Promise.resolve();
   readonly #start: ServerStart;
   #isDetached = false;
   /** Nothing that becomes of it is the business of this hub any more. */
   #isLetGo = false;
   #wasReady = false;
   #isPolling = false;
-  /** Its end is told, and its hook called. */
+  /** Its end is told, and its hook called; or it is told that its start has failed. */
   #leaving: Promise<void> | undefined;
+  /** How it ended. */
+  #exit: ExitStatus | undefined;
   #isRemoved = false;
   #isForgotten = false;
   #forgetting: Promise<void> | undefined;
@@ -145,7 +153,10 @@ export class ManagedServer implements SupervisedServer {
     return this.#status === 'stopping' && this.#stopping === undefined && !this.#isRemoved;
   }
 
-  /** Resolves when it is removed, where it has ended by itself; undefined where it has not. */
+  /**
+   * Resolves when it is removed, where it has ended by itself or its start has failed; undefined where
+   * that is not so.
+   */
   get leaving(): Promise<void> | undefined {
     return this.#leaving;
   }
@@ -180,16 +191,25 @@ export class ManagedServer implements SupervisedServer {
     return this.address;
   }
 
-  /** Begins to start it. */
-  start(): void {
+  /**
+   * Begins to start it.
+   *
+   * @param left a job or unit that carries its mark, to go on with
+   */
+  start(left?: SpawnerState): void {
     this.#begin(async () => {
       this.#home.tell('status', this);
       const { signal } = this.#start;
       await unlessAborted(signal, () => this.#saver.save());
       throwIfAborted(signal);
-      const spawner = await unlessAborted(signal, () => this.#home.create(this.request));
+      const spawner = await unlessAborted(signal, () => this.#home.create(this.request, signal));
       throwIfAborted(signal);
       this.#watch(spawner);
+      if (left !== undefined) {
+        this.#setStatus('starting');
+        this.adopt(left);
+        return this.#start.goOn(spawner);
+      }
       return this.#start.begin(spawner);
     });
   }
@@ -223,8 +243,10 @@ export class ManagedServer implements SupervisedServer {
     this.lastActivity = new Date();
     switch (this.#status) {
       case 'ready':
-        await this.poll();
-        await this.#leaving;
+        if (this.#spawner?.hasServer === true) {
+          await this.poll();
+          await this.#leaving;
+        }
         if (this.#spawner?.hasServer === false) {
           // Its end was known already, but not its removal.
           await this.#remove();
@@ -272,34 +294,36 @@ export class ManagedServer implements SupervisedServer {
   #goOn(): void {
     const spawner = this.#spawner;
     if (spawner !== undefined) {
-      this.#begin((requested) => this.#start.goOn(spawner, requested));
+      this.#begin(() => this.#start.goOn(spawner));
     }
   }
 
-  #begin(body: (requested: number) => Promise<ServerAddress>): void {
-    const requested = performance.now();
+  #begin(body: () => Promise<ServerAddress>): void {
     this.#isBeginning = true;
-    this.#starting = this.#outcome(requested, body).finally(() => {
+    this.#starting = this.#outcome(body).finally(() => {
       this.#isBeginning = false;
     });
     // Whoever wants to know awaits it.
     this.#starting.catch(() => {});
   }
 
-  async #outcome(
-    requested: number,
-    body: (requested: number) => Promise<ServerAddress>,
-  ): Promise<ServerAddress> {
+  async #outcome(body: () => Promise<ServerAddress>): Promise<ServerAddress> {
     const { metrics, failures, tell } = this.#home;
     try {
-      const address = await body(requested);
+      let address = await body();
+      if (this.#spawner?.hasServer === false) {
+        // It has ended since it answered, and its hook may start it anew.
+        await this.#spawner.settled();
+        address = this.address ?? address;
+      }
       throwIfAborted(this.#start.signal);
+      this.#refuseEnded();
       this.lastActivity = new Date();
       this.#wasReady = true;
       this.#setStatus('ready');
       failures.succeeded(this.key);
       failures.succeeded(this.spawnerName);
-      metrics.started({ requested, ...this.#start.milestones, ready: performance.now() });
+      metrics.started(this.#start.times);
       tell('ready', this, address);
       await this.#patiently(this.#saveOrWarn());
       return address;
@@ -308,6 +332,16 @@ export class ManagedServer implements SupervisedServer {
       throw error;
     } finally {
       this.progressLog.end();
+    }
+  }
+
+  #refuseEnded(): void {
+    if (this.#spawner?.hasServer === false) {
+      const exit = this.#exit;
+      throw new StartError(
+        `The server ended while it was being started${exit === undefined ? '.' : `: ${exit.message}`}`,
+        { ...(exit && { exit }) },
+      );
     }
   }
 
@@ -342,7 +376,9 @@ export class ManagedServer implements SupervisedServer {
       await this.#patiently(this.#saveOrWarn());
       return;
     }
-    await this.#remove();
+    // Whoever asks for it from now on wants another start.
+    this.#leaving = this.#remove();
+    await this.#leaving;
   }
 
   /**
@@ -352,8 +388,8 @@ export class ManagedServer implements SupervisedServer {
    */
   stop(how: StopOptions = {}): Promise<void> {
     if (this.#stopping !== undefined && how.now === true) {
-      // It hurries the stop that is under way, which says what comes of it.
-      this.#spawner?.stop(how).catch(() => {});
+      // It hurries the stop that is under way, which says what comes of it, when that is in the store.
+      this.#stopKept.then(() => this.#spawner?.stop(how)).catch(() => {});
     }
     this.#stopping ??= this.#stop(how).finally(() => {
       this.#stopping = undefined;
@@ -378,7 +414,8 @@ export class ManagedServer implements SupervisedServer {
     this.#setStatus('stopping');
     this.#start.halt(new AbortError('The server was stopped while it was being started.'));
     if (!wasStopping) {
-      await this.#patiently(this.#saveOrWarn());
+      this.#stopKept = this.#patiently(this.#saveOrWarn());
+      await this.#stopKept;
     }
     try {
       for (let round = 1; ; round += 1) {
@@ -428,12 +465,18 @@ export class ManagedServer implements SupervisedServer {
 
   /** Asks whether it lives. What has ended is told of, and removed. Does not throw. */
   async poll(): Promise<void> {
-    if (this.#isPolling) {
+    const spawner = this.#spawner;
+    if (this.#isPolling || spawner === undefined) {
       return;
     }
     this.#isPolling = true;
     try {
-      await this.#spawner?.poll();
+      const exit = await spawner.poll();
+      const isLeft = this.#leaving === undefined && !this.#isRemoved;
+      if (exit !== null && !spawner.hasServer && this.isUp && isLeft) {
+        // Its end was not told of, or not in time.
+        this.#exited(spawner, exit);
+      }
     } catch (cause) {
       this.#warn({
         code: 'command-failed',
@@ -505,6 +548,7 @@ export class ManagedServer implements SupervisedServer {
 
   #exited(spawner: Spawner, exit: ExitStatus): void {
     const { tell, metrics } = this.#home;
+    this.#exit = exit;
     if (this.#isLetGo) {
       return;
     }

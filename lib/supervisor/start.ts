@@ -32,7 +32,12 @@ export class ServerStart {
   readonly #user: string;
   readonly #teller: StartTeller;
   readonly #halt = new AbortController();
+  readonly #requested = performance.now();
+  /** An earlier hub had begun it. */
+  #isResumed = false;
   #turn: Turn | undefined;
+  /** In ms: for its turns. */
+  #waited = 0;
   #slot = 0;
   #submitted: number | undefined;
   #running: number | undefined;
@@ -59,14 +64,20 @@ export class ServerStart {
     this.#halt.abort(reason);
   }
 
-  /** How far the try under way has come, or the last one. */
-  get milestones(): Pick<StartTimes, 'slot' | 'submitted' | 'running'> {
-    return { slot: this.#slot, submitted: this.#submitted, running: this.#running };
+  /** How long it took, where it has just given a server; undefined where an earlier hub had begun it. */
+  get times(): StartTimes | undefined {
+    return this.#isResumed
+      ? undefined
+      : {
+          ...{ requested: this.#requested, waited: this.#waited, slot: this.#slot },
+          ...{ submitted: this.#submitted, running: this.#running, ready: performance.now() },
+        };
   }
 
-  /** There is a job or unit, which may wait: meanwhile the turn is that of others. */
+  /** There is a job or unit, which may wait, also once more: meanwhile the turn is that of others. */
   isSubmitted(): void {
     this.#submitted ??= performance.now();
+    this.#running = undefined;
     this.#turn?.pause();
   }
 
@@ -96,14 +107,15 @@ export class ServerStart {
   }
 
   /** Goes on with what an earlier hub has begun, or begins anew where nothing of it is there. */
-  async goOn(spawner: Spawner, requested: number): Promise<ServerAddress> {
+  async goOn(spawner: Spawner): Promise<ServerAddress> {
+    this.#isResumed = true;
     if (this.#isUnclear) {
       this.#tell('It is found out first whether an earlier hub has begun to start it already');
       await unlessAborted(this.signal, () => this.#clarity);
       throwIfAborted(this.signal);
     }
     try {
-      return await this.#resume(spawner, requested);
+      return await this.#resume(spawner);
     } catch (error) {
       const { policies, metrics } = this.#home;
       if (policies.retries === 0 || !this.#mayRetry(spawner, error)) {
@@ -114,7 +126,7 @@ export class ServerStart {
     }
   }
 
-  async #resume(spawner: Spawner, requested: number): Promise<ServerAddress> {
+  async #resume(spawner: Spawner): Promise<ServerAddress> {
     if (!spawner.hasServer) {
       throw new StartError('The hub ended before the start of the server had begun.', {
         retryable: true,
@@ -123,7 +135,7 @@ export class ServerStart {
     // It may still wait for somebody else; when it runs it counts.
     const turn = this.#home.turns.takeNow(this.#user);
     turn.pause();
-    this.#newTry(turn, requested);
+    this.#newTry(turn);
     try {
       return await spawner.resume();
     } finally {
@@ -138,8 +150,10 @@ export class ServerStart {
       if (turns.areTaken) {
         this.#tell('It waits for its turn: as many servers as may be are being started');
       }
+      const asked = performance.now();
       const turn = await turns.take(this.#user, this.signal);
-      this.#newTry(turn, performance.now());
+      this.#waited += performance.now() - asked;
+      this.#newTry(turn);
       try {
         throwIfAborted(this.signal);
         this.#teller.setStatus('starting');
@@ -158,9 +172,9 @@ export class ServerStart {
     }
   }
 
-  #newTry(turn: Turn, slot: number): void {
+  #newTry(turn: Turn): void {
     this.#turn = turn;
-    this.#slot = slot;
+    this.#slot = performance.now();
     this.#submitted = undefined;
     this.#running = undefined;
   }

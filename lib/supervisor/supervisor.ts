@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { EventEmitter } from 'eventemitter3';
+import { throwIfAborted, withSignal } from '../abort.ts';
 import { Announcer } from '../announcer.ts';
 import { JobMonitor } from '../batch/monitor.ts';
 import type { SpawnerContext } from '../context.ts';
@@ -20,9 +21,9 @@ import type { ProgressEvent, ProgressLog } from '../progress.ts';
 import { noProgress } from '../progress.ts';
 import { localRunner } from '../runners/local.ts';
 import type { CommandRunner } from '../runners/runner.ts';
-import { atMost } from '../sleep.ts';
+import { atMost, sleep } from '../sleep.ts';
 import type { Spawner, StopOptions } from '../spawner.ts';
-import type { Json } from '../state.ts';
+import type { Json, SpawnerState } from '../state.ts';
 import type { Stray, SupervisorEvents } from './events.ts';
 import { Failures } from './failures.ts';
 import { measured } from './measured-runner.ts';
@@ -139,7 +140,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
       turns: new Turns(this.policies.startLimit),
       failures: new Failures(this.policies.failurePause),
       metrics: this.#metrics,
-      create: (request) => this.#create(request),
+      create: (request, signal) => this.#create(request, signal),
       tell: (event, ...details) => this.announce(event, ...details),
       // The others need not wait for their round: the answer is about them as well.
       answered: () => this.#polling.hurry(),
@@ -233,9 +234,14 @@ export class Supervisor extends Announcer<SupervisorEvents> {
   async start(request: StartRequest): Promise<ServerAddress> {
     const full = this.#requestOf(request);
     const key = keyOf(full.user.name, full.serverName);
+    let left: SpawnerState | undefined;
     for (;;) {
       await this.restore();
       await this.#loadAgain(key);
+      // The usual start waits for nothing, so that it comes before a stop that is asked for after it.
+      if (!this.#servers.has(key) && this.#records.mayHaveLost(key)) {
+        left = await this.#claim(full);
+      }
       this.#refuseClosed();
       const existing = this.#servers.get(key);
       if (existing === undefined) {
@@ -263,8 +269,20 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     this.#unforgotten.delete(key);
     const server = new ManagedServer(this.#home, full, new Date(), before?.settled);
     this.#servers.set(key, server);
-    server.start();
+    server.start(left);
     return server.whenReady();
+  }
+
+  /**
+   * What there is already of a server of which the store may have lost the record.
+   *
+   * @throws StartError, OptionsError, AbortError
+   */
+  async #claim(request: ServerRequest): Promise<SpawnerState | undefined> {
+    this.#refuseClosed();
+    this.#refuse(keyOf(request.user.name, request.serverName), request);
+    this.#probe(request);
+    return this.#recovery.claim(request);
   }
 
   /**
@@ -405,6 +423,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     this.#recovery.stop();
     const unknown = await whyNot(servers === 'stop' ? restoreTime : strayTime, restored);
     await atMost(strayTime, this.#looking);
+    await this.#recovery.detach();
     this.#isOver = true;
     const all = [...this.#servers.values()];
     if (servers === 'keep') {
@@ -545,17 +564,22 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     if (why !== undefined) {
       throw new StartError(why);
     }
-    const counting = [...this.#servers.values()].filter(({ status }) => status !== 'stopping');
+    // What is being stopped, or could not be, still takes its place.
+    const counting = [...this.#servers.values()].filter(
+      ({ status, spawner }) => status !== 'stopping' || spawner?.hasServer === true,
+    );
     if (counting.length >= serverLimit) {
       throw new StartError(`There are as many servers as may be (${serverLimit}).`, {
         retryable: true,
       });
     }
-    if (counting.filter((server) => server.user.name === user.name).length >= userLimit) {
-      throw new StartError(
-        `${user.name} has as many servers as may be (${userLimit}). Stop one of them first.`,
-        { retryable: true },
-      );
+    const own = counting.filter((server) => server.user.name === user.name);
+    if (own.length >= userLimit) {
+      const isStopping = own.some(({ status }) => status === 'stopping');
+      const advice = isStopping ? 'One is still being stopped.' : 'Stop one of them first.';
+      throw new StartError(`${user.name} has as many servers as may be (${userLimit}). ${advice}`, {
+        retryable: true,
+      });
     }
     for (const failing of [key, spawnerName]) {
       const pause = this.#home.failures.pauseOf(failing);
@@ -565,9 +589,12 @@ export class Supervisor extends Announcer<SupervisorEvents> {
     }
   }
 
-  async #create({ user, serverName, spawnerName, options }: ServerRequest): Promise<Spawner> {
+  async #create(
+    { user, serverName, spawnerName, options }: ServerRequest,
+    signal?: AbortSignal,
+  ): Promise<Spawner> {
     const create = this.#kindOf(spawnerName);
-    const apiToken = await inTime(this.#setup.apiToken?.({ user, serverName }));
+    const apiToken = await inTime(this.#setup.apiToken?.({ user, serverName }), signal);
     return create(this.#context({ user, serverName }, apiToken), options);
   }
 
@@ -610,8 +637,7 @@ export class Supervisor extends Announcer<SupervisorEvents> {
       this.#unforgotten.set(server.key, server);
     }
     // A start that failed may have left what it has not heard of.
-    if (server.status === 'starting') {
-      this.#recovery.suspect(server);
+    if (this.#recovery.removed(server)) {
       this.#looksForStrays = true;
     }
     this.#past.delete(server.key);
@@ -709,13 +735,22 @@ async function whyNot(ms: number, task: Promise<unknown> | undefined): Promise<s
   }
 }
 
-/** @throws StartError */
-async function inTime(token: Promise<string | undefined> | string | undefined) {
-  if (!(await atMost(tokenTime, Promise.resolve(token)))) {
-    throw new StartError(
-      `The hub's own function apiToken has not answered for ${tokenTime / 1000} s.`,
-      { retryable: true },
-    );
-  }
-  return token;
+/**
+ * @param signal ends the wait
+ * @throws StartError
+ */
+function inTime(
+  token: Promise<string | undefined> | string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  return withSignal(signal, (inner) => {
+    const late = sleep(tokenTime, inner).then(() => {
+      throwIfAborted(inner);
+      throw new StartError(
+        `The hub's own function apiToken has not answered for ${tokenTime / 1000} s.`,
+        { retryable: true },
+      );
+    });
+    return Promise.race([token, late]);
+  });
 }

@@ -271,18 +271,20 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     let launched = false;
     try {
       // Saved before the directory is taken, so that no end of the hub keeps others from it.
-      await this.#take({ service, description: tag, uid }, undefined, start.signal);
+      await this.#take({ service, description: tag, uid }, undefined);
+      throwIfAborted(start.signal);
       await service.directory.begin(tag, (startTimeout + httpTimeout) / 1000);
       const adopted = await this.#leftover(service);
       isFree = true;
       if (adopted !== undefined) {
         const { description, port } = adopted;
-        await this.#take({ service, description, uid }, port, start.signal);
+        await this.#take({ service, description, uid }, port);
       } else {
         reserved = await reservePort(this.options.ip, this.options.port);
         const { port } = reserved;
         const description = `${tag} port ${port}`;
-        await this.#take({ service, description, uid }, port, start.signal);
+        await this.#take({ service, description, uid }, port);
+        throwIfAborted(start.signal);
         start.report(20, `Starting the unit ${service.unit}`);
         await start.step('launch', startTimeout, async () => {
           const environment = this.environment();
@@ -310,16 +312,11 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
   }
 
   /** Takes a unit, and waits until it is saved. */
-  async #take(
-    unit: Omit<RunningUnit, 'startedAt'>,
-    port: number | undefined,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #take(unit: Omit<RunningUnit, 'startedAt'>, port: number | undefined): Promise<void> {
     this.#running = { ...unit, startedAt: Date.now() };
     this.#port = port;
     this.stateChanged();
-    await unlessAborted(signal, () => this.untilSaved());
-    throwIfAborted(signal);
+    await this.untilSaved();
   }
 
   #forget(): void {

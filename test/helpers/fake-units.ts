@@ -90,7 +90,12 @@ export class FakeUnits {
           )
           .join('');
       case 'show':
-        return `Description=${unit?.description ?? name}\nActiveState=${stateOf(unit)}\nControlGroup=\n`;
+        return [
+          `LoadState=${unit ? 'loaded' : 'not-found'}`,
+          `ActiveState=${stateOf(unit)}`,
+          `Description=${unit?.description ?? name}`,
+          `ControlGroup=\nTransient=${unit ? 'yes' : 'no'}\n`,
+        ].join('\n');
       case 'stop':
         if (unit === undefined) return fails(`Failed to stop ${name}: Unit ${name} not loaded.`, 5);
         await this.#stop(name, unit);

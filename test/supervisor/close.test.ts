@@ -172,6 +172,7 @@ describe('A supervisor that is closed', () => {
         await settle();
         await hub.supervisor.close({ servers });
         await aborted;
+        expect(clock.countTimers()).to.equal(0);
         await expectLeft(hub, servers === 'keep' ? 1 : 0);
       });
 

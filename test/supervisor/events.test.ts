@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { expect } from 'chai';
 import type sinon from 'sinon';
-import { AbortError, OptionsError, StartError } from '../../lib/errors.ts';
+import { AbortError, CommandError, OptionsError, StartError } from '../../lib/errors.ts';
 import type { SupervisedServer } from '../../lib/supervisor/supervised-server.ts';
 import { Supervisor } from '../../lib/supervisor/supervisor.ts';
 import { rejected, thrown } from '../helpers/errors.ts';
@@ -227,6 +227,35 @@ describe('A supervisor stops a server', () => {
     expect(await stops('bob', {}, { now: true })).to.have.deep.members([{ now: true }, {}]);
   });
 
+  it('never before the store has that it is to be stopped', async () => {
+    const hub = new TestHub();
+    await hub.start('ada');
+    const spawner = hub.supervisor.find('ada')?.spawner as { stops?: unknown[] } | undefined;
+    const gate = new Gate();
+    hub.store.before = (call) => (call === 'set' ? gate.opened : undefined);
+    const stops = [{}, { now: true }].map((how) => hub.supervisor.stop('ada', '', how));
+    await settle();
+    expect(spawner?.stops).to.deep.equal([]);
+    gate.open();
+    await Promise.all(stops);
+    expect(spawner?.stops).to.have.deep.members([{}, { now: true }]);
+  });
+
+  it('and started anew by who hears that its start has failed', async () => {
+    const hub = new TestHub({ retries: 0 });
+    hub.cluster.before = (call) => {
+      if (call === 'submit') throw new CommandError('Not now.', { command: call });
+    };
+    let again: Promise<unknown> | undefined;
+    hub.supervisor.on('failed', () => {
+      hub.cluster.before = () => {};
+      again ??= hub.start('ada');
+    });
+    await rejected(CommandError, hub.start('ada'));
+    await again;
+    expect(hub.servers).to.deep.equal(['ada/ ready']);
+  });
+
   it('whose spawner says that it has done so, and has not, with an error', async () => {
     const hub = new TestHub();
     class StubbornSpawner extends spawnersOf(hub.cluster) {
@@ -333,6 +362,31 @@ describe('A supervisor shows', () => {
     expect(Object.isFrozen(policies)).to.equal(true);
     const wrong = { store: new TestStore(), startLimit: 0 };
     expect(thrown(OptionsError, () => new Supervisor(wrong)).path).to.equal('startLimit');
+  });
+
+  it('no times of a start that an earlier hub has begun, and none of pauses as of a turn', async () => {
+    const first = new TestHub();
+    first.cluster.queues = true;
+    void first.start('ada');
+    await clock.tickAsync(0);
+    first.kill();
+    const next = first.next({ retryDelay: 60_000 });
+    await next.supervisor.restore();
+    next.cluster.run();
+    await clock.tickAsync(0);
+    const { starts, startSeconds } = next.supervisor.metrics();
+    expect([next.servers, starts.ready]).to.deep.equal([['ada/ ready'], 1]);
+    expect(startSeconds.total.count).to.equal(0);
+    next.cluster.queues = false;
+    next.cluster.before = (call) => {
+      if (call === 'submit' && next.cluster.calls.submit === 1)
+        throw new CommandError('Not now.', { command: call, retryable: true });
+    };
+    const begunAnew = next.start('bob');
+    await clock.tickAsync(61_000);
+    await begunAnew;
+    const { slot, total } = next.supervisor.metrics().startSeconds;
+    expect([slot.sum, total.sum > 20]).to.deep.equal([0, true]);
   });
 
   it('what it has counted', async () => {

@@ -41,6 +41,15 @@ describe('Failures', () => {
     expect(failures.pauseOf('a')).to.include('the last 2');
   });
 
+  it('remember no more than they need of whom they count once', () => {
+    const failures = new Failures(60_000);
+    for (const who of ['ada', 'bob', 'carol', 'dora']) failures.failed('a', 2, 'no', who);
+    expect(failures.pauseOf('a')).to.include('the last 2');
+    clock.tick(60_000);
+    failures.failed('a', 2, 'still no', 'dora');
+    expect(failures.pauseOf('a')).to.include('the last 2').and.include('still no');
+  });
+
   it('are forgotten after a success', () => {
     const failures = new Failures(60_000);
     failures.failed('a', 1, 'no');

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type sinon from 'sinon';
-import { AbortError, CommandError, StartError, StoreError } from '../../lib/errors.ts';
+import { AbortError, CommandError, StartError, StopError, StoreError } from '../../lib/errors.ts';
 import { rejected } from '../helpers/errors.ts';
 import { spawnersOf, TestCluster } from '../helpers/test-cluster.ts';
 import { fakeClock, Gate, TestHub } from '../helpers/test-hub.ts';
@@ -86,6 +86,30 @@ describe('The limits of a supervisor', () => {
       expect(hub.servers).to.deep.equal(['a/ ready', 'b/ ready', 'c/ ready', 'd/ ready']);
     });
 
+    it('do not count a start whose job is put back into the queue', async () => {
+      const hub = new TestHub({ startLimit: 1 });
+      hub.cluster.answers = false;
+      let goesBack = () => {};
+      class RequeuedSpawner extends spawnersOf(hub.cluster) {
+        override start(signal?: AbortSignal) {
+          goesBack = () => this.announce('submitted', { id: 'job-1' });
+          return super.start(signal);
+        }
+      }
+      hub.supervisor.register('requeued', RequeuedSpawner);
+      void hub.start('a', { spawner: 'requeued' });
+      await settle();
+      void hub.start('b');
+      await settle();
+      expect(hub.servers).to.deep.equal(['a/ starting', 'b/ waiting']);
+      goesBack();
+      await settle();
+      expect(hub.servers).to.deep.equal(['a/ starting', 'b/ starting']);
+      hub.cluster.answers = true;
+      await clock.tickAsync(2000);
+      expect(hub.servers).to.deep.equal(['a/ ready', 'b/ ready']);
+    });
+
     it('give the turn of a start that is stopped, or fails, to the next', async () => {
       const { hub, next } = gated(1);
       const stopped = rejected(AbortError, hub.start('a'));
@@ -140,17 +164,28 @@ describe('The limits of a supervisor', () => {
     expect(hub.supervisor.metrics().starts.failed).to.equal(0);
   });
 
-  it('do not count a server that is being stopped', async () => {
-    const hub = new TestHub({ userLimit: 1, serverLimit: 1 });
+  it('count a server until it is gone, and the same one once', async () => {
+    const hub = new TestHub({ userLimit: 1, serverLimit: 2 });
     await hub.start('ada');
+    hub.cluster.before = (call) => {
+      if (call === 'cancel') throw new CommandError('Not now.', { command: call });
+    };
+    await rejected(StopError, hub.supervisor.stop('ada'));
+    const own = await rejected(StartError, hub.start('ada', { serverName: 'lab' }));
+    expect(own.message).to.equal(
+      'ada has as many servers as may be (1). One is still being stopped.',
+    );
+    await hub.start('bob');
+    const all = await rejected(StartError, hub.start('carol'));
+    expect(all.message).to.equal('There are as many servers as may be (2).');
     const gate = new Gate();
     hub.cluster.before = (call) => (call === 'cancel' ? gate.opened : undefined);
     const stopped = hub.supervisor.stop('ada');
+    const again = hub.start('ada');
     await settle();
-    await hub.start('ada', { serverName: 'lab' });
     gate.open();
-    await stopped;
-    expect(hub.servers).to.deep.equal(['ada/lab ready']);
+    await Promise.all([stopped, again]);
+    expect(hub.servers).to.have.members(['ada/ ready', 'bob/ ready']);
   });
 
   it('on all servers refuse one more, and say so', async () => {

@@ -55,7 +55,14 @@ describe('Metrics', () => {
   });
 
   it('part a start into its phases, in seconds', () => {
-    metrics.started({ requested: 0, slot: 50, submitted: 250, running: 60_250, ready: 65_250 });
+    metrics.started({
+      requested: 0,
+      waited: 50,
+      slot: 50,
+      submitted: 250,
+      running: 60_250,
+      ready: 65_250,
+    });
     const { starts, startSeconds } = snapshot();
     expect(starts.ready).to.equal(1);
     const sums = Object.entries(startSeconds).map(([phase, { sum }]) => [phase, sum]);
@@ -72,7 +79,7 @@ describe('Metrics', () => {
 
   it('add up the buckets, and have what is greater than all in the count alone', () => {
     for (const ready of [0, 90, 101, 7_200_000]) {
-      metrics.started({ requested: 0, slot: 0, ready });
+      metrics.started({ requested: 0, waited: 0, slot: 0, ready });
     }
     const { total } = snapshot().startSeconds;
     expect(stepsOf(total)).to.deep.equal([
@@ -84,8 +91,8 @@ describe('Metrics', () => {
   });
 
   it('leave out a phase whose beginning or end is not known', () => {
-    metrics.started({ requested: 0, slot: 1, ready: 10 });
-    metrics.started({ requested: 0, slot: 1, submitted: 5, ready: 10 });
+    metrics.started({ requested: 0, waited: 1, slot: 1, ready: 10 });
+    metrics.started({ requested: 0, waited: 1, slot: 1, submitted: 5, ready: 10 });
     const { startSeconds } = snapshot();
     const counts = Object.values(startSeconds).map(({ count }) => count);
     expect(counts).to.deep.equal([2, 1, 0, 0, 2]);
@@ -170,7 +177,7 @@ describe('Metrics', () => {
     const before: unknown = JSON.parse(JSON.stringify(first));
 
     metrics.ran('squeue', 'ok', 5);
-    metrics.started({ requested: 0, slot: 0, submitted: 0, running: 0, ready: 0 });
+    metrics.started({ requested: 0, waited: 0, slot: 0, submitted: 0, running: 0, ready: 0 });
     metrics.failed(undefined);
     metrics.exited('failed');
     metrics.stopped('done');

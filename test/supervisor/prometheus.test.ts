@@ -86,8 +86,22 @@ class Subject {
   ];
 
   constructor() {
-    this.counting.started({ requested: 0, slot: 5, submitted: 300, running: 4000, ready: 9000 });
-    this.counting.started({ requested: 0, slot: 0, submitted: 10, running: 20, ready: 9e9 });
+    this.counting.started({
+      requested: 0,
+      waited: 5,
+      slot: 5,
+      submitted: 300,
+      running: 4000,
+      ready: 9000,
+    });
+    this.counting.started({
+      requested: 0,
+      waited: 0,
+      slot: 0,
+      submitted: 10,
+      running: 20,
+      ready: 9e9,
+    });
     const exit = { code: null, signal: null, cause: 'out-of-memory', message: '.' } as const;
     this.counting.failed(new StartError('.', { exit }));
     this.counting.exited('preempted');
@@ -119,7 +133,7 @@ describe('prometheusMetrics', () => {
     const ready = keyOf('hubspawner_starts_total', [['outcome', 'ready']]);
     expect(first.get(ready)).to.equal(2);
 
-    subject.counting.started({ requested: 0, slot: 5, ready: 10 });
+    subject.counting.started({ requested: 0, waited: 5, slot: 5, ready: 10 });
     subject.counting.ran('sbatch', 'notRun');
     const second = parse(await registry.metrics()).series;
     expect(second).to.deep.equal(expected(subject.metrics()));

@@ -3,6 +3,7 @@ import type sinon from 'sinon';
 import { CommandError } from '../../lib/errors.ts';
 import type { ClusterCall } from '../helpers/test-cluster.ts';
 import { fakeClock, TestHub } from '../helpers/test-hub.ts';
+import { crashed } from '../helpers/test-spawner.ts';
 
 /** How many turns of the microtask queue are tried: more than a start without I/O has. */
 const most = 100;
@@ -85,6 +86,26 @@ describe('At every moment of a start', () => {
     await expectNothing(next, all);
     await next.supervisor.close();
   }
+
+  it('an end of the server is noticed, and nothing is left of it', async () => {
+    for (let moment = 0; moment <= most; moment += 1) {
+      const hub = new TestHub({ retries: 0, pollInterval: 1000 });
+      await hub.supervisor.restore();
+      hub.supervisor.on('progress', async ({ spawner }, { outcome }) => {
+        if (outcome !== 'ready') return;
+        await turns(moment);
+        hub.cluster.end(crashed);
+        await spawner?.poll();
+      });
+      hub.start('ada').catch(() => {});
+      await clock.tickAsync(3000);
+      const when = `after ${moment} turns: ${hub.told.join(', ')}`;
+      expect(hub.servers, when).to.deep.equal([]);
+      expect(hub.told, when).to.include.oneOf(['failed ada/', 'exited ada/']);
+      expect(hub.told.at(-1), when).to.equal('removed ada/');
+      await hub.supervisor.close();
+    }
+  });
 
   for (const [how, world] of Object.entries(worlds)) {
     describe(how, () => {

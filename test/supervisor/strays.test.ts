@@ -1,11 +1,15 @@
 import { expect } from 'chai';
 import type sinon from 'sinon';
+import { StartError, StopError } from '../../lib/errors.ts';
 import type { SupervisorPolicies } from '../../lib/generated/options.ts';
 import { newMark } from '../../lib/mark.ts';
+import { sleep } from '../../lib/sleep.ts';
 import { Supervisor } from '../../lib/supervisor/supervisor.ts';
 import { rejected } from '../helpers/errors.ts';
 import { spawnersOf, TestCluster } from '../helpers/test-cluster.ts';
 import { apiUrl, fakeClock, Gate, TestHub } from '../helpers/test-hub.ts';
+import { crashed } from '../helpers/test-spawner.ts';
+import { TestStore } from '../helpers/test-store.ts';
 
 describe('Jobs of a hub that no server has', () => {
   let clock: sinon.SinonFakeTimers;
@@ -325,29 +329,6 @@ describe('Jobs of a hub that no server has', () => {
     expect(alive(hub)).to.deep.equal([]);
   });
 
-  it('are looked for where the options of a failed start led', async () => {
-    const [here, there] = [new TestCluster(), new TestCluster()];
-    const Here = spawnersOf(here);
-    class Spawner extends Here {
-      constructor(...[context, options]: ConstructorParameters<typeof Here>) {
-        super(context, options);
-        // As an option that says which cluster does.
-        if (options?.memLimit !== undefined) Object.assign(this, { cluster: there });
-      }
-    }
-    const hub = new TestHub();
-    hub.supervisor.register('some', Spawner);
-    await hub.supervisor.restore();
-    there.before = (call) => {
-      if (call === 'submit') throw new Error('no');
-    };
-    await rejected(Error, hub.start('ada', { spawner: 'some', options: { memLimit: '1G' } }));
-    there.add(newMark({ user: { name: 'ada' }, hub: { apiUrl } }, 64).tag, 'ada');
-    there.before = () => {};
-    await aRound();
-    expect(there.alive).to.deep.equal([]);
-  });
-
   it('are cancelled once, also where each server has a list of its own', async () => {
     const hub = new TestHub();
     await hub.supervisor.restore();
@@ -405,5 +386,218 @@ describe('Jobs of a hub that no server has', () => {
     lose(hub, 'ada');
     await aRound();
     expect(alive(hub)).to.deep.equal([]);
+  });
+
+  describe('while another kind of spawner takes long to answer', () => {
+    /** A hub that looks for strays, and is about to hear what the other kind has. */
+    async function looking(): Promise<{ hub: TestHub; gate: Gate }> {
+      const hub = new TestHub();
+      const other = new TestCluster();
+      hub.supervisor.register('other', spawnersOf(other));
+      await hub.supervisor.restore();
+      await hub.start('ada');
+      const gate = new Gate();
+      other.before = (call) => (call === 'survey' ? gate.opened : undefined);
+      hub.cluster.before = (call) => {
+        if (call === 'submit') throw new Error('no');
+      };
+      await rejected(Error, hub.start('bob'));
+      hub.cluster.before = () => {};
+      return { hub, gate };
+    }
+
+    it('are none that a server had which was stopped meanwhile', async () => {
+      const { hub, gate } = await looking();
+      await aRound();
+      await hub.supervisor.stop('ada');
+      hub.told.length = 0;
+      gate.open();
+      await aRound();
+      expect(hub.told).to.deep.equal([]);
+    });
+
+    it('are none that a server had which has another now', async () => {
+      const { hub, gate } = await looking();
+      await aRound();
+      await hub.supervisor.stop('ada');
+      await hub.start('ada');
+      const { cancel } = hub.cluster.calls;
+      gate.open();
+      await aRound();
+      expect(hub.cluster.calls.cancel).to.equal(cancel);
+    });
+
+    it('are none that a server had which was there only meanwhile', async () => {
+      const { hub, gate } = await looking();
+      const listed = new Gate();
+      hub.cluster.before = (call) => (call === 'survey' ? listed.opened : undefined);
+      await aRound();
+      await hub.start('carol');
+      listed.open();
+      await settle();
+      await hub.supervisor.stop('carol');
+      const { cancel } = hub.cluster.calls;
+      gate.open();
+      await aRound();
+      expect(hub.cluster.calls.cancel).to.equal(cancel);
+    });
+
+    it('are dealt with later where there may be such', async () => {
+      const { hub, gate } = await looking();
+      lose(hub, 'ada');
+      await aRound();
+      await hub.supervisor.stop('ada');
+      gate.open();
+      await aRound();
+      expect(alive(hub)).to.deep.equal([]);
+    });
+  });
+
+  it('are cancelled by one at a time', async () => {
+    const hub = new TestHub();
+    lose(hub, 'ada');
+    const gate = new Gate();
+    let cancels = 0;
+    hub.cluster.before = (call, tag) => {
+      if (call === 'submit') throw new Error('no');
+      if (call !== 'cancel' || tag?.includes(':ada:') !== true) return undefined;
+      cancels += 1;
+      return gate.opened;
+    };
+    const restored = hub.supervisor.restore();
+    await clock.tickAsync(15_000);
+    await restored;
+    // One more reason to look.
+    await rejected(Error, hub.start('bob'));
+    await aRound();
+    gate.open();
+    await aRound();
+    expect(alive(hub)).to.deep.equal([]);
+    expect(cancels).to.equal(1);
+  });
+
+  it('are left to the next hub where they can not be cancelled before the end of this one', async () => {
+    const hub = new TestHub();
+    class PatientSpawner extends spawnersOf(hub.cluster) {
+      override stop(): Promise<void> {
+        return this.runStop(async () => {
+          await sleep(600_000, this.lettingGo);
+          throw new StopError('Nothing has ended it.');
+        });
+      }
+    }
+    const supervisor = new Supervisor({ store: hub.store, hub: { apiUrl } });
+    supervisor.register('patient', PatientSpawner);
+    const fates: string[] = [];
+    supervisor.on('stray', ({ fate }) => fates.push(fate));
+    lose(hub, 'ada');
+    const restored = supervisor.restore();
+    await clock.tickAsync(15_000);
+    await restored;
+    const closing = supervisor.close();
+    await clock.tickAsync(15_000);
+    await closing;
+    expect(clock.countTimers()).to.equal(0);
+    expect(fates).to.deep.equal([]);
+  });
+
+  describe('of which the store may have lost the record', () => {
+    /** A store that tells, while it is read, that it has lost something. */
+    class LossyStore extends TestStore {
+      #tell: (error: unknown) => void = () => {};
+      on(_: 'error', listener: (error: unknown) => void): void {
+        this.#tell = listener;
+      }
+      override async *iterator(): ReturnType<TestStore['iterator']> {
+        this.#tell(new Error('torn'));
+        yield* super.iterator();
+      }
+    }
+
+    let hub: TestHub;
+    let other: TestCluster;
+    const strays = () => hub.told.filter((event) => event.startsWith('stray'));
+    beforeEach(() => {
+      other = new TestCluster();
+      hub = new TestHub({ store: new LossyStore() });
+      hub.supervisor.register('other', spawnersOf(other));
+    });
+
+    it('are left alone, and taken over by a start', async () => {
+      lose(hub, 'ada');
+      await hub.supervisor.restore();
+      await aRound();
+      expect(alive(hub)).to.deep.equal(['job-1']);
+      const [first, second] = await Promise.all([hub.start('ada'), hub.start('ada')]);
+      expect(first).to.include({ host: 'node1' }).and.to.equal(second);
+      expect(hub.servers).to.deep.equal(['ada/ ready']);
+      expect(alive(hub)).to.deep.equal(['job-1']);
+      expect(strays()).to.deep.equal([
+        'stray ada/ job-1 reported: it may belong to a server of which the store has lost the record',
+        'stray ada/ job-1 adopted: the store has lost the record of the server',
+      ]);
+      const record = JSON.stringify(await hub.store.content());
+      expect(record).to.include('"id":"job-1"').and.include('"phase":"ready"');
+      await hub.supervisor.stop('ada');
+      await hub.start('ada');
+      expect(alive(hub)).to.deep.equal(['job-2']);
+    });
+
+    it('let no start begin with another kind of spawner, until they have ended', async () => {
+      lose(hub, 'ada');
+      await hub.supervisor.restore();
+      const refused = await rejected(StartError, hub.start('ada', { spawner: 'other' }));
+      expect(refused.message).to.equal(
+        'The store may have lost the record of this server, which is there already: job-1, found by cluster. Ask for it with the spawner and the options that it had, or cancel it by hand.',
+      );
+      hub.cluster.isUp = false;
+      await rejected(StartError, hub.start('ada', { spawner: 'other' }));
+      hub.cluster.isUp = true;
+      hub.cluster.end(crashed);
+      await hub.start('ada', { spawner: 'other' });
+      expect(other.alive).to.have.length(1);
+    });
+
+    it('let no start begin whose server can not have them', async () => {
+      lose(hub, 'ada', 'mallory');
+      await hub.supervisor.restore();
+      const refused = await rejected(StartError, hub.start('ada'));
+      expect(refused.message).to.include('job-1, found by cluster. The job belongs to mallory');
+      expect(alive(hub)).to.deep.equal(['job-1']);
+    });
+
+    it('let no start begin before it can be said whether they are there', async () => {
+      lose(hub, 'ada');
+      hub.cluster.isUp = false;
+      await hub.supervisor.restore();
+      expect((await rejected(StartError, hub.start('ada'))).retryable).to.equal(true);
+      hub.cluster.isUp = true;
+      await hub.start('ada');
+      expect(alive(hub)).to.deep.equal(['job-1']);
+    });
+
+    it('are not cancelled where a start has begun with another kind meanwhile', async () => {
+      lose(hub, 'ada');
+      hub.cluster.isUp = false;
+      await hub.supervisor.restore();
+      await hub.start('ada', { spawner: 'other' });
+      hub.cluster.isUp = true;
+      await aRound();
+      expect(alive(hub)).to.deep.equal(['job-1']);
+      expect(strays()).to.have.length(1);
+      expect(strays()[0]).to.match(/reported: it may belong to/);
+    });
+
+    it('are cancelled where it has that of the server', async () => {
+      await hub.start('ada');
+      await hub.supervisor.close();
+      const store = new LossyStore(hub.store);
+      hub = new TestHub({ cluster: new TestCluster(hub.cluster), store });
+      hub.supervisor.register('other', spawnersOf(other));
+      lose(hub, 'ada');
+      await hub.supervisor.restore();
+      expect(alive(hub)).to.deep.equal(['job-1']);
+      expect(strays()).to.deep.equal(['stray ada/ job-2 cancelled: the server has another']);
+    });
   });
 });

@@ -353,7 +353,7 @@ describe('spawnerConformance', () => {
     const env = { ...process.env, NODE_V8_COVERAGE: '' };
     const output = execFileSync(process.execPath, argv, { cwd: root, encoding: 'utf8', env });
     expect(output)
-      .to.match(/^# pass 25$/m)
+      .to.match(/^# pass 26$/m)
       .and.to.match(/^# fail 0$/m);
   }).timeout(20_000);
 });

@@ -62,6 +62,22 @@ export const stateCases: Cases = {
     await harness.nothingLeft(trial);
   },
 
+  'can be stopped while its state waits to be saved': async (harness) => {
+    const trial = await harness.create();
+    const saving = new Promise<void>((resolve) => {
+      trial.spawner.on('state', () => {
+        resolve();
+        return new Promise<void>(() => {});
+      });
+    });
+    const failed = assert.rejects(harness.start(trial.spawner), { code: 'ERR_SPAWNER_ABORTED' });
+    await harness.settled(saving);
+    await harness.stop(trial.spawner);
+    await failed;
+    assert.equal(trial.events.submitted.length, 0, 'a server was started');
+    await harness.nothingLeft(trial);
+  },
+
   'refuses what is no state of its own, and stays usable': async (harness) => {
     const garbage = [
       null,
