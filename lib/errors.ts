@@ -161,8 +161,9 @@ export class StartTimeoutError extends SpawnerError {
   /** Its time limit, in ms. */
   readonly timeout: number;
 
-  constructor(message: string, step: StartStep, timeout: number) {
-    super(message, { retryable: true });
+  /** @param cause what the step met with before its time was over, where that is known */
+  constructor(message: string, step: StartStep, timeout: number, cause?: SpawnerError) {
+    super(message, { retryable: true, cause });
     this.step = step;
     this.timeout = timeout;
   }

@@ -69,7 +69,7 @@ export interface SpawnerEvents {
   state: (state: SpawnerState) => void | Promise<void>;
   /** A start has come further. */
   progress: (event: ProgressEvent) => void;
-  /** There is a job or process now. */
+  /** There is a job or process now; again where a start's job goes back into the queue. */
   submitted: (submitted: Submitted) => void;
   /** The job or process runs, on that host. */
   running: (where: { readonly host: string }) => void;

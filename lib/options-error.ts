@@ -70,7 +70,10 @@ export function optionsError(
 
 function unknownOption(path: readonly string[], key: string, chain: Chain): OptionsError {
   const unknown = optionPath([...path, key]);
-  const known = chain.flatMap(({ schema }) => Object.keys(schemaIn(schema, 'properties')));
+  // A schema may have the name, where another one that it refers to does not allow it.
+  const known = chain
+    .flatMap(({ schema }) => Object.keys(schemaIn(schema, 'properties')))
+    .filter((name) => name !== key);
   const hint = known.length === 0 ? '' : ` ${suggestion(key, [...new Set(known)], path)}`;
   return new OptionsError(unknown, 'left out', `There is no option ${unknown}.${hint}`);
 }

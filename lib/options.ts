@@ -48,15 +48,15 @@ export function sharedOptions<O extends object>(options: O): O {
 export function checkOptions<O>(schema: OptionsSchema, options: Partial<O>): O {
   const validate = validatorOf(schema);
   const results = shared.get(options);
-  const result = results?.get(validate) ?? checked(validate, options);
+  const result = results?.get(validate) ?? checked(validate, options, schema);
   results?.set(validate, result);
   // Checked against the schema from which the type was made.
   return result as O;
 }
 
-function checked(validate: ValidateFunction, options: unknown): unknown {
+function checked(validate: ValidateFunction, options: unknown, schema: OptionsSchema): unknown {
   const copy = copyOf(options, [], []);
-  if (!validate(copy)) {
+  if (!validate.call(schema, copy)) {
     throw optionsError(validate.errors ?? [], validate.schema, documentOf);
   }
   return deepFreeze(copy);
@@ -84,25 +84,35 @@ function createAjv(): Ajv2020 {
     useDefaults: true,
     allowUnionTypes: true,
     verbose: true,
+    passContext: true,
     // The schemas refine what they refer to, and say its type only there.
     strictTypes: false,
     strictRequired: false,
     formats: { regex: isRegExp },
   });
-  created.addVocabulary(['tsType']);
+  created.addVocabulary(['tsType', 'requestNames']);
   created.addKeyword({
     keyword: 'instanceof',
     validate: (_name: string, value: unknown) => typeof value === 'function',
     error: { message: 'must be a function' },
   });
-  // The name of an option that is a list of the names allowed here.
+  // The name of an option that is a list of the names allowed here, beside those that the outermost
+  // schema has under the same name.
   created.addKeyword({
     keyword: 'listedIn',
     before: '$ref',
     schemaType: 'string',
-    validate: (option: string, _value: unknown, _schema: unknown, place?: DataValidationCxt) => {
-      const names: unknown = Object(place?.rootData)[option];
-      return Array.isArray(names) && names.includes(place?.parentDataProperty);
+    validate(
+      this: unknown,
+      option: string,
+      _value: unknown,
+      _schema: unknown,
+      place?: DataValidationCxt,
+    ) {
+      const lists: unknown[] = [Object(this)[option], Object(place?.rootData)[option]];
+      return lists.some(
+        (names) => Array.isArray(names) && names.includes(place?.parentDataProperty),
+      );
     },
   });
   for (const name of readdirSync(folder)) {

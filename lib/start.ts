@@ -1,5 +1,5 @@
 import { abortError, throwIfAborted, withSignal } from './abort.ts';
-import type { StartStep } from './errors.ts';
+import type { SpawnerError, StartStep } from './errors.ts';
 import { StartError, StartTimeoutError } from './errors.ts';
 import type { ExitStatus } from './events.ts';
 
@@ -11,12 +11,14 @@ export interface StartScope {
    * Runs one step within its time limit.
    *
    * @param timeout in ms; null is without limit
+   * @param trouble what the step has met with so far; a time-out names it
    * @throws StartTimeoutError, AbortError, or what `run` throws
    */
   step<T>(
     step: StartStep,
     timeout: number | null,
     run: (signal: AbortSignal) => Promise<T>,
+    trouble?: () => SpawnerError | undefined,
   ): Promise<T>;
   /** Tells how far the start has come. */
   report(progress: number, message: string, estimatedStart?: Date): void;
@@ -28,16 +30,14 @@ export async function runStep<T>(
   step: StartStep,
   timeout: number | null,
   run: (signal: AbortSignal) => Promise<T>,
+  trouble?: () => SpawnerError | undefined,
 ): Promise<T> {
   return withSignal(signal, async (inner, abort) => {
     throwIfAborted(inner);
     const timer =
       timeout === null
         ? undefined
-        : setTimeout(
-            () => abort(new StartTimeoutError(timeoutMessage(step, timeout), step, timeout)),
-            timeout,
-          );
+        : setTimeout(() => abort(timeoutError(step, timeout, trouble?.())), timeout);
     try {
       return await run(inner);
     } catch (error) {
@@ -46,6 +46,15 @@ export async function runStep<T>(
       clearTimeout(timer);
     }
   });
+}
+
+function timeoutError(
+  step: StartStep,
+  timeout: number,
+  trouble: SpawnerError | undefined,
+): StartTimeoutError {
+  const why = trouble === undefined ? '' : ` ${trouble.message}`;
+  return new StartTimeoutError(`${timeoutMessage(step, timeout)}${why}`, step, timeout, trouble);
 }
 
 function timeoutMessage(step: StartStep, timeout: number): string {
@@ -59,7 +68,7 @@ function timeoutMessage(step: StartStep, timeout: number): string {
     case 'queue':
       return `The job waited in the queue for longer than queueTimeout (${seconds}).`;
     case 'launch':
-      return `The server did not say where it listens within startTimeout (${seconds}).`;
+      return `Where the server listens was not known within startTimeout (${seconds}).`;
     case 'readiness':
       return `The server did not answer within httpTimeout (${seconds}).`;
   }

@@ -119,6 +119,37 @@ describe('Types generated from schemas', () => {
     expect(source).to.include('readonly request?: MoreRequest;');
   });
 
+  it('have any name where the schema allows it, and not where an option lists the names', async () => {
+    const $defs = {
+      word: { type: 'string' },
+      own: { listedIn: 'names', $ref: '#/$defs/word' },
+      request: { title: 'Request', properties: { cores: { type: 'integer' } } },
+    };
+    const request = (title: string, others: Schema) =>
+      generate(
+        options(
+          {
+            request: {
+              title,
+              type: 'object',
+              allOf: [{ $ref: '#/$defs/request' }],
+              properties: {},
+              unevaluatedProperties: others,
+            },
+          },
+          { $defs },
+        ),
+      );
+    for (const others of [{ $ref: '#/$defs/word' }, { type: 'string' }]) {
+      expect(await request('FreeRequest', others)).to.include(
+        'interface FreeRequest extends Request { readonly [k: string]: string | number | undefined; }',
+      );
+    }
+    expect(await request('ListedRequest', { $ref: '#/$defs/own' })).to.include(
+      'interface ListedRequest extends Request {}',
+    );
+  });
+
   it('use tsType as it stands, and import the names that it needs, but no others', async () => {
     const hook = {
       instanceof: 'Function',

@@ -514,6 +514,15 @@ describe('Options', () => {
       expect(thrown(OptionsError, () => checkOptions(right, { own: 0 })).path).to.equal('own');
     });
 
+    it('are never said to be meant where they are given, and another schema refuses them', () => {
+      const properties = { request: { properties: { feature: { type: 'string' } } } };
+      const own = { allOf: [{ $ref: 'slurm.json' }], properties };
+      const options: object = { request: { feature: 'haswell' } };
+      expect(thrown(OptionsError, () => checkOptions(own, options)).message).to.match(
+        /^There is no option request\.feature\. Known are account, .*, username\.$/,
+      );
+    });
+
     it('do not get in the way of those of another, also where schemas are made anew', () => {
       const make = () => Reflect.construct(MadeAnewSpawner, [context, { queue: 'long' }]);
       for (const spawner of [make(), make()]) {

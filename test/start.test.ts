@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import sinon from 'sinon';
 import { unlessAborted } from '../lib/abort.ts';
 import type { StartStep } from '../lib/errors.ts';
-import { AbortError, StartTimeoutError } from '../lib/errors.ts';
+import { AbortError, StartError, StartTimeoutError } from '../lib/errors.ts';
 import type { ExitCause } from '../lib/events.ts';
 import { endedEarly, runStep } from '../lib/start.ts';
 import { rejected } from './helpers/errors.ts';
@@ -39,7 +39,7 @@ describe('A step of a start', () => {
     preSpawn: 'The hook preSpawn took longer than startTimeout (1.5 s).',
     submit: 'The submission could not be completed within startTimeout (1.5 s).',
     queue: 'The job waited in the queue for longer than queueTimeout (1.5 s).',
-    launch: 'The server did not say where it listens within startTimeout (1.5 s).',
+    launch: 'Where the server listens was not known within startTimeout (1.5 s).',
     readiness: 'The server did not answer within httpTimeout (1.5 s).',
     progressReady: 'The hook progressReady took longer than startTimeout (1.5 s).',
   };
@@ -52,6 +52,18 @@ describe('A step of a start', () => {
       expect(await failed).to.include({ message: messages[step], step, timeout: 1500 });
     });
   }
+
+  it('names what it has met with until its time is over', async () => {
+    const trouble = new StartError('The door is shut.');
+    let met: StartError | undefined;
+    const step = runStep(signal, 'submit', 1500, endless, () => met);
+    const failed = rejected(StartTimeoutError, step);
+    await clock.tickAsync(1000);
+    met = trouble;
+    await clock.tickAsync(500);
+    expect(await failed).to.include({ cause: trouble, retryable: true });
+    expect(String(await failed)).to.match(/within startTimeout \(1\.5 s\)\. The door is shut\.$/);
+  });
 
   it('fails for lack of time, whatever breaks when it is ended because of that', async () => {
     const step = runStep(signal, 'launch', 1000, async (inner) => {

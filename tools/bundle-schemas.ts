@@ -39,7 +39,7 @@ const dropped: ReadonlySet<string> = new Set([
   'examples',
   'minItems',
   'maxItems',
-  'listedIn',
+  'unevaluatedProperties',
 ]);
 
 class Bundler {
@@ -103,7 +103,19 @@ class Bundler {
       ...documentation({ description: schema['description'] }),
       ...(parents.length > 0 && { extends: parents.map((part) => this.#parent(part, file)) }),
       ...(names.length > 0 && { properties: Object.fromEntries(names) }),
+      ...this.#otherNames(schema['unevaluatedProperties'], file),
     };
+  }
+
+  /**
+   * An index signature where any other name is allowed. There is none where only those are that an
+   * option lists: with it, a name that is wrong would be seen at run time alone.
+   */
+  #otherNames(value: unknown, file: string): Schema {
+    if (!isSchema(value)) return {};
+    const { $ref } = value;
+    const { schema } = typeof $ref === 'string' ? this.#resolve($ref, file) : { schema: value };
+    return 'listedIn' in schema ? {} : { additionalProperties: this.#convert(value, file) };
   }
 
   #value(value: unknown, file: string): unknown {

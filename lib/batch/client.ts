@@ -15,11 +15,12 @@ import { jobIdIn } from './scheduler.ts';
 
 /**
  * Why it is not certain what came of a submission: the batch system was not there or not able, or
- * it said yes without a readable job id, or it said no.
+ * it said yes without a readable job id, or the command failed. With `denied` it is certain, in the
+ * batch system's own words, that this submission has made no job.
  */
-export type Doubt = 'transient' | 'unreadable' | 'refused';
+export type Doubt = 'transient' | 'unreadable' | 'refused' | 'denied';
 
-/** What came of a submission. Whatever the doubt, the job may exist. */
+/** What came of a submission. Whatever the doubt, but for `denied`, the job may exist. */
 export type Submission =
   | {
       readonly kind: 'accepted';
@@ -90,7 +91,7 @@ export class JobClient {
    * @throws CommandError where the command could not be run at all: then there is no job
    */
   async submit({ input, argv, env }: PreparedJob): Promise<Submission> {
-    const { transient, outage, jobId } = this.#scheduler.patterns;
+    const { transient, denied, outage, jobId } = this.#scheduler.patterns;
     const [program = ''] = argv;
     const result = await this.#run(argv, { env, input });
     if (result.exitCode === 0 && !result.timedOut) {
@@ -113,9 +114,10 @@ export class JobClient {
       };
     }
     const away = result.timedOut || result.signal !== null || transient.test(result.stderr);
+    const isDenied = result.truncated !== true && denied?.test(result.stderr.trimEnd()) === true;
     return {
       kind: 'doubtful',
-      doubt: away ? 'transient' : 'refused',
+      doubt: away ? 'transient' : isDenied ? 'denied' : 'refused',
       error: commandError(`The job was not accepted: ${failure}`, program, result, away),
     };
   }

@@ -1,6 +1,6 @@
 import { CommandError, ParseError } from '../errors.ts';
 import type { CommandResult } from '../runners/runner.ts';
-import type { SchedulerPatterns } from './scheduler.ts';
+import type { Scheduler, SchedulerPatterns } from './scheduler.ts';
 
 /** The most of what a command wrote to standard error that an error keeps. */
 const longestTail = 1000;
@@ -126,6 +126,17 @@ function wordsOf(text: string): readonly string[] {
     .filter((word) => word.length <= longestWord)
     .map((word) => word.replace(/^\W+|@.*$|[^\w\]]+$/g, ''))
     .filter((word) => word !== '');
+}
+
+/** Whether a list of all jobs, which failed, says that there are none. */
+export function saysNothingListed(
+  argv: readonly string[],
+  result: CommandResult,
+  { patterns, listsNothing }: Pick<Scheduler, 'patterns' | 'listsNothing'>,
+): boolean {
+  return (
+    !isCut(result) && !patterns.outage.test(result.stderr) && listsNothing?.(argv, result) === true
+  );
 }
 
 /** The error for a command that failed. */

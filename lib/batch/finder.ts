@@ -4,14 +4,17 @@ import { createLog } from '../log.ts';
 import type { MarkedServer } from '../mark.ts';
 import { serverOf } from '../mark.ts';
 import type { CommandRunner, RunOptions } from '../runners/runner.ts';
-import { failureOf } from './command.ts';
+import { failureOf, saysNothingListed } from './command.ts';
 import type { MarkedJob, Scheduler } from './scheduler.ts';
 import type { SharedAnswer } from './shared-query.ts';
-import { Shared, SharedQuery } from './shared-query.ts';
+import { identityOf, Shared, SharedQuery } from './shared-query.ts';
 
 /** One list of jobs with their marks: what differs between finders. */
 interface FindQuery {
-  readonly scheduler: Pick<Scheduler, 'name' | 'parseFind' | 'patterns' | 'readerKey' | 'states'>;
+  readonly scheduler: Pick<
+    Scheduler,
+    'listsNothing' | 'name' | 'parseFind' | 'patterns' | 'states'
+  >;
   /** The command, with what `{{boundary}}` is in it. */
   readonly argv: (boundary: string) => readonly string[];
   readonly options: RunOptions;
@@ -48,8 +51,9 @@ export class JobFinder {
   /** The finder that lists the same through this runner, at the shortest interval asked for. */
   static of(runner: CommandRunner, query: FindQuery): JobFinder {
     const { scheduler, argv, options, interval } = query;
-    const { name, states, patterns, readerKey } = scheduler;
-    const asked = [name, argv(''), options, states, String(patterns.outage), readerKey];
+    const { name, states, patterns, parseFind } = scheduler;
+    const reader = identityOf(parseFind);
+    const asked = [name, argv(''), options, states, String(patterns.outage), reader];
     const finder = finders.of(runner, JSON.stringify(asked), () => new JobFinder(runner, query));
     finder.#shared.atLeastEvery(interval);
     return finder;
@@ -83,7 +87,8 @@ export class JobFinder {
       const result = await this.#runner.run(argv, options);
       const failure = failureOf(program, result, scheduler.patterns.outage);
       if (failure !== undefined) {
-        return { at, jobs: [], problem: failure };
+        const isEmpty = saysNothingListed(argv, result, scheduler);
+        return { at, jobs: [], ...(!isEmpty && { problem: failure }) };
       }
       const { jobs, complete } = scheduler.parseFind(result.stdout, isBounded ? boundary : '');
       log('%s listed %d jobs with their marks', program, jobs.length);

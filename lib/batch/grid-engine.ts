@@ -3,6 +3,7 @@ import { OptionsError, ParseError } from '../errors.ts';
 import type { ExitStatus } from '../events.ts';
 import type { GridEngineOptions } from '../generated/options.ts';
 import { directiveValue } from '../quote.ts';
+import type { TemplateView } from '../template.ts';
 import { bytes } from '../units.ts';
 import { exitOfJob } from './exit.ts';
 import { jobScript } from './job-script.ts';
@@ -113,6 +114,7 @@ export const gridEngine: Scheduler = {
   // qstat -j shows env_list to everybody. Without -v and -V it holds nothing of the hub's.
   jobEnvironment: 'public',
   jobNameLength: 200,
+  memory: memoryOfSlot,
   runtime: String,
   requestNames: ['pe', 'project', 'notify'],
   wordLists: [],
@@ -136,6 +138,7 @@ export const gridEngine: Scheduler = {
     notFound: /^denied: job "\d+" does not exist|^Following jobs do not exist/mu,
     transient:
       /commlib error|unable to (?:send message to|contact) qmaster|failed receiving gdi request/mu,
+    denied: /Unable to run job: Job was rejected because .*\nExiting\.$/u,
   },
   states,
   parseQuery,
@@ -171,6 +174,12 @@ export class GridEngineSpawner extends BatchSpawner<GridEngineOptions> {
     }
     return super.schedulerFor(options);
   }
+}
+
+/** h_vmem is that of one slot: the part of each in what all of the job may use. */
+function memoryOfSlot(mebibytes: number, { pe, nprocs = 1 }: TemplateView): string {
+  const slots = pe === undefined ? 1 : Number(nprocs);
+  return `${Math.ceil(mebibytes / slots)}M`;
 }
 
 function parseQuery(stdout: string, table: StateTable): QueryAnswer {

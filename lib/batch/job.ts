@@ -16,6 +16,8 @@ export interface Job extends StartMark {
   readonly port?: number;
   /** When the walltime is over, in ms of `Date.now()`. */
   readonly endsAt?: number;
+  /** It was suspended in its run: when the walltime is over is not known any more. */
+  readonly wasSuspended?: boolean;
   /** Tells the runs of the job apart: it changes where the job starts anew. */
   readonly run?: string;
   /** The server was ready, and its job has started anew or is about to. */
@@ -88,6 +90,14 @@ export class JobSlot {
     return job;
   }
 
+  /** The job waits once more, as after its submission: it is told of as it was then. */
+  queuedAgain(): void {
+    const { id, cluster } = this.required;
+    if (id !== undefined) {
+      this.#submitted({ id, ...(cluster !== undefined && { cluster }) });
+    }
+  }
+
   /** What the templates are told of a job. */
   facts(job: Job): JobFacts {
     return { ...this.#who, mark: job, jobId: job.id, cluster: job.cluster };
@@ -103,6 +113,7 @@ export function saveJob({
   cluster,
   port,
   endsAt,
+  wasSuspended,
   run,
   moving,
   environmentFile,
@@ -117,6 +128,7 @@ export function saveJob({
     ...(cluster !== undefined && { cluster }),
     ...(port !== undefined && { reportedPort: port }),
     ...(endsAt !== undefined && { endsAt: new Date(endsAt).toISOString() }),
+    ...(wasSuspended === true && { wasSuspended }),
     ...(run !== undefined && { run }),
     ...(moving === true && { moving }),
     ...(environmentFile !== undefined && { environmentFile }),
@@ -174,6 +186,7 @@ export function loadJob(
     ...(run !== undefined && { run }),
     ...(fields['found'] === true && { found: true }),
     ...(fields['moving'] === true && { moving: true }),
+    ...(fields['wasSuspended'] === true && { wasSuspended: true }),
     ...(environmentFile !== undefined && { environmentFile }),
     ...(logFile !== undefined && { logFile }),
     ...(id !== undefined && { id }),

@@ -103,11 +103,22 @@ export const lsf: Scheduler = {
   wordLists: [],
   directive: /^#BSUB\b/,
   directiveWord: directiveValue,
+  // The script has no -rn before `options`: by its manual, bsub does not take -r and -rn together.
+  requeue: /^#BSUB[ \t](?:.*[ \t])?-rn?(?:[ \t]|$)/m,
   environment: ['LSF_ENVDIR', 'LSF_SERVERDIR', 'LSF_LIBDIR', 'LSF_BINDIR'],
   ownVariables: /^(?:LSB|LSF|LS|BSUB)_/,
   commands: {
     // Else the job would get all of the environment that bsub itself has.
-    submit: ['bsub', '-env', 'none', '-rn', '-J', '{{jobName}}', '-Jd', '{{tag}}'],
+    submit: [
+      'bsub',
+      '-env',
+      'none',
+      '{{#once}}-rn{{/once}}',
+      '-J',
+      '{{jobName}}',
+      '-Jd',
+      '{{tag}}',
+    ],
     query: [...inJson, stateFields, '-u', 'all'],
     // Of all users: where an account has no jobs, bjobs may fail.
     find: [...inJson, 'jobid jobindex stat user job_name job_description', '-u', 'all'],
@@ -122,10 +133,14 @@ export const lsf: Scheduler = {
       /Job <\d+> is not found|Job <\d+>: (?:No matching job found|Job has already finished)/mu,
     transient:
       /LSF library call|LIM is down|LIM configuration is not ready|lsb_init|ls_getclustername|(?:Please wait \.\.\.|still trying|retrying in \d)(?![\s\S]*Job not submitted)/mu,
+    // `Job not submitted` alone follows what befell a connection, too.
+    denied:
+      /(?:No such queue|Too many processors requested|Bad resource requirement syntax|User permission denied)\. Job not submitted\.$/u,
   },
   states,
   parseQuery,
   parseFind,
+  listsNothing,
   explanation: { command: ['bjobs', '-p', '{{jobId}}'], parse: parseReasons },
   // As the user: the hub's own account may not be allowed to see all jobs (SECURE_JOB_INFO_LEVEL).
   accounting: [
@@ -150,9 +165,19 @@ function hoursAndMinutes(seconds: number): string {
 }
 
 /**
- * Where bjobs lists no jobs at all, it fails at some sites (LSB_BJOBS_CONSISTENT_EXIT_CODE), and
- * nothing is believed; it does not at others, and prints a list without records.
+ * Where bjobs lists no jobs at all, it fails at some sites and releases
+ * (LSB_BJOBS_CONSISTENT_EXIT_CODE), with or without a list in JSON. It says the same of an account
+ * that there is not, so that this is believed of all users alone.
  */
+function listsNothing(
+  argv: readonly string[],
+  { stdout, stderr }: { readonly stdout: string; readonly stderr: string },
+): boolean {
+  const isOfAll = argv.some((word, index) => word === '-u' && argv[index + 1] === 'all');
+  const isEmpty = /^\s*$|"JOBS":\s*0,\s*"RECORDS":\s*\[\s*\]\s*\}\s*$/.test(stdout);
+  return isOfAll && isEmpty && /^No (?:unfinished )?job found$/m.test(stderr);
+}
+
 function parseQuery(stdout: string, table: StateTable): QueryAnswer {
   const { records, complete } = recordsIn(stdout);
   const jobs = new Map<string, JobStatus>();

@@ -82,10 +82,11 @@ export const moab: Scheduler = {
   wordLists: [],
   directive: /^\s*#(?:PBS|MSUB)/,
   directiveWord: moabWord,
+  requeue: /^\s*#(?:PBS|MSUB)(?:.*[ \t])?-r[ \t]*[yn]\b/m,
   environment: ['MOABHOMEDIR', 'PBS_DEFAULT'],
   ownVariables: /^(?:MOAB|PBS)/,
   commands: {
-    submit: ['msub', '-N', '{{jobName}}', '-r', 'n'],
+    submit: ['msub', '-N', '{{jobName}}', '{{#once}}-r{{/once}}', '{{#once}}n{{/once}}'],
     // Those of others too where the account is one of Moab's administrators.
     query: ['mdiag', '-j', '--format=xml'],
     find: ['mdiag', '-j', '--format=xml'],

@@ -1,15 +1,18 @@
 import { SpawnerError } from '../errors.ts';
 import { createLog } from '../log.ts';
 import type { CommandRunner, RunOptions } from '../runners/runner.ts';
-import { failureOf, ifReadable, saysNotFound } from './command.ts';
+import { failureOf, ifReadable, saysNotFound, saysNothingListed } from './command.ts';
 import { limiterOf } from './limiter.ts';
 import type { JobStatus, Scheduler } from './scheduler.ts';
 import type { SharedAnswer } from './shared-query.ts';
-import { Shared, SharedQuery } from './shared-query.ts';
+import { identityOf, Shared, SharedQuery } from './shared-query.ts';
 
 /** One query of the job list: what differs between monitors. */
 export interface JobQuery {
-  readonly scheduler: Pick<Scheduler, 'name' | 'parseQuery' | 'patterns' | 'readerKey' | 'states'>;
+  readonly scheduler: Pick<
+    Scheduler,
+    'listsNothing' | 'name' | 'parseQuery' | 'patterns' | 'states'
+  >;
   readonly argv: readonly string[];
   /** Where the query is about this job alone. */
   readonly jobId?: string;
@@ -72,8 +75,9 @@ export class JobMonitor {
       return new JobMonitor(runner, query);
     }
     const { scheduler, argv, options, interval } = query;
-    const { name, states, patterns, readerKey } = scheduler;
-    const key = JSON.stringify([name, argv, options, states, String(patterns.outage), readerKey]);
+    const { name, states, patterns, parseQuery } = scheduler;
+    const reader = identityOf(parseQuery);
+    const key = JSON.stringify([name, argv, options, states, String(patterns.outage), reader]);
     const monitor = monitors.of(runner, key, () => new JobMonitor(runner, query));
     monitor.#shared.atLeastEvery(interval);
     return monitor;
@@ -139,6 +143,13 @@ export class JobMonitor {
         !ifReadable(read)?.jobs.some(({ id, state }) => id === jobId && state !== 'unknown')
       ) {
         return { at, jobs: new Map(), denied: true };
+      }
+      if (
+        jobId === undefined &&
+        failure !== undefined &&
+        saysNothingListed(argv, result, scheduler)
+      ) {
+        return { at, jobs: new Map() };
       }
       const { jobs, complete } = read();
       const answers = jobId === undefined ? complete : jobs.some(({ id }) => id === jobId);

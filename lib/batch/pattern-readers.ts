@@ -19,17 +19,28 @@ interface Rows {
   readonly complete: boolean;
 }
 
+/** Readers for lines, each of which is a job. */
+interface RowReaders extends Pick<Scheduler, 'parseQuery' | 'parseFind'> {
+  readonly parseAccount: AccountingSource['parse'];
+}
+
+/** By their patterns: spawners that read a list in the same way share it. */
+const rowReadersMade = new Map<string, RowReaders>();
+
 /**
- * Readers for lines, each of which is a job; the pattern's groups are those of `patterns.job`.
+ * Readers for lines, each of which is a job; the pattern's groups are those of `patterns.job`. The
+ * same ones for the same patterns.
  *
  * @param header matches the lines that are no job; a list without jobs has one of them
  */
-export function rowReaders(
-  job: string,
-  header?: string,
-): Pick<Scheduler, 'parseQuery' | 'parseFind'> & {
-  readonly parseAccount: AccountingSource['parse'];
-} {
+export function rowReaders(job: string, header?: string): RowReaders {
+  const key = JSON.stringify([job, header]);
+  const readers = rowReadersMade.get(key) ?? newRowReaders(job, header);
+  rowReadersMade.set(key, readers);
+  return readers;
+}
+
+function newRowReaders(job: string, header: string | undefined): RowReaders {
   // Without the flag m: a carriage return in the name of a job begins no line.
   const jobLine = new RegExp(job, 'u');
   const headerLine = header === undefined ? undefined : new RegExp(header, 'u');

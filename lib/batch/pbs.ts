@@ -13,6 +13,7 @@ import {
   execHosts,
   foldedRecords,
   jobIdPattern,
+  secondsOf,
 } from './pbs-family.ts';
 import type {
   JobState,
@@ -153,11 +154,12 @@ export const pbs: Scheduler = {
   wordLists: [],
   directive: /^\s*#PBS/,
   directiveWord: directiveValue,
+  requeue: /^\s*#PBS(?:.*[ \t])?-r[ \t]*[yn]\b/m,
   environment: ['PBS_CONF_FILE', 'PBS_EXEC', 'PBS_SERVER', 'PBS_DEFAULT'],
   ownVariables: /^PBS/,
   commands: {
     // -f: not by a process in the background, which would go on when this one was ended.
-    submit: ['qsub', '-f', '-N', '{{jobName}}', '-r', 'n'],
+    submit: ['qsub', '-f', '-N', '{{jobName}}', '{{#once}}-r{{/once}}', '{{#once}}n{{/once}}'],
     query: allJobs,
     find: allJobs,
     cancel: ['qdel', jobAtServer],
@@ -172,6 +174,7 @@ export const pbs: Scheduler = {
     notFound: /^q\w+: (?:Unknown Job Id|(?:\S+ )?Job has finished)/mu,
     transient:
       /cannot connect to server|Couldn't connect to cluster|^pbs_iff: |^auth: |Invalid credential|Premature end of message|No free connections|shutting down/mu,
+    denied: /^qsub: Unknown (?:queue|resource: \S+)$/u,
   },
   states,
   parseQuery,
@@ -245,6 +248,8 @@ function statusOf({ id, attributes }: FoldedRecord, table: StateTable): JobStatu
   const waits = state === 'pending' || state === 'held';
   const hosts = execHosts(attributes.get('exec_host2') ?? attributes.get('exec_host') ?? '');
   const hasStarted = !waits && attributes.get('substate') !== beingStarted;
+  const startedAt = hasStarted ? dateOf(attributes.get('stime')) : undefined;
+  const limit = secondsOf(attributes.get('resource_list.walltime'));
   return jobStatus(
     { id, state, nativeState },
     {
@@ -252,9 +257,10 @@ function statusOf({ id, attributes }: FoldedRecord, table: StateTable): JobStatu
       hosts: waits ? [] : hosts,
       exit: state === 'ended' ? exitOf(attributes) : undefined,
       submittedAt: dateOf(attributes.get('ctime')),
-      startedAt: hasStarted ? dateOf(attributes.get('stime')) : undefined,
+      startedAt,
       run: waits ? undefined : attributes.get('run_count'),
       estimatedStart: waits ? dateOf(attributes.get('estimated.start_time')) : undefined,
+      endsAt: state === 'running' ? endOfWalltime(startedAt, limit) : undefined,
     },
   );
 }
@@ -306,6 +312,10 @@ function exitOf(attributes: FoldedRecord['attributes']): ExitStatus {
     return exitOfJob({ ...end, cause, detail: by === undefined ? '' : `by ${by}` });
   }
   return exitOfJob(end.cause === 'unknown' ? { ...end, cause: substate ?? 'unknown' } : end);
+}
+
+function endOfWalltime(start: Date | undefined, limit: number | undefined): Date | undefined {
+  return start && limit !== undefined ? new Date(start.getTime() + 1000 * limit) : undefined;
 }
 
 /** A time of ctime(3), which is UTC since qstat writes it in the zone of its own TZ. */

@@ -205,7 +205,11 @@ export class JobTemplates {
       exportNames: Object.keys(env),
     };
     const script = renderScript(this.#script, view, { ...this.#scheduler, raw });
-    const full = { ...view, ...(this.#needsLine && { scriptLine: scriptLine(script) }) };
+    const full = {
+      ...view,
+      once: this.#scheduler.requeue?.test(script) !== true,
+      ...(this.#needsLine && { scriptLine: scriptLine(script) }),
+    };
     return {
       script,
       input: this.#describe(full) ?? script,
@@ -294,7 +298,9 @@ export class JobTemplates {
 
   /** The names that templates know, without their values. */
   get #unset(): TemplateView {
-    const known = [...commonNames, 'cluster', ...this.#scheduler.requestNames];
+    const { requestNames, wordLists } = this.#scheduler;
+    const lengths = wordLists.map((name) => `${name}.length`);
+    const known = [...commonNames, 'cluster', ...requestNames, ...lengths];
     return Object.fromEntries(known.map((name) => [name, undefined]));
   }
 
@@ -304,7 +310,6 @@ export class JobTemplates {
     const { keepvars: _, keepvarsExtra: __, ngpus, ...given } = request;
     const view: Record<string, TemplateValue> = {
       ...this.#unset,
-      ...(memLimit !== undefined && { memory: memory(Math.ceil(bytes(memLimit) / 2 ** 20)) }),
       ...(cpuLimit !== undefined && { nprocs: Math.ceil(cpuLimit) }),
       ...given,
       ...(runtime && given.runtime !== undefined && { runtime: runtime(seconds(given.runtime)) }),
@@ -316,10 +321,16 @@ export class JobTemplates {
       jobId,
       ...(cluster !== undefined && { cluster }),
     };
+    if (memLimit !== undefined && given.memory === undefined) {
+      view['memory'] = memory(Math.ceil(bytes(memLimit) / 2 ** 20), view);
+    }
     for (const name of this.#scheduler.wordLists) {
       const words = view[name];
       if (typeof words === 'string') {
-        view[name] = words.trim().split(/\s+/);
+        const list = words.trim().split(/\s+/);
+        view[name] = list;
+        // A section over a list stands once for each word, and one over its length once.
+        view[`${name}.length`] = list.length;
       }
     }
     return view;

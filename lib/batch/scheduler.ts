@@ -1,6 +1,7 @@
 import type { ExitCause, ExitStatus } from '../events.ts';
 import type { BatchOptions } from '../generated/options.ts';
 import type { OptionsSchema } from '../options.ts';
+import type { TemplateView } from '../template.ts';
 import { parseTemplate } from '../template.ts';
 import { checkPatterns, hasMarks, rowReaders, stateReader } from './pattern-readers.ts';
 
@@ -119,7 +120,7 @@ export interface SchedulerCommands {
   readonly submit: readonly string[];
   /**
    * Lists all jobs of the cluster; it may use `cluster` and the names of `request`. One that uses
-   * `jobId` is asked for each job by itself.
+   * `jobId` is asked for each job by itself, as the account of the job.
    */
   readonly query: readonly string[];
   /**
@@ -148,6 +149,12 @@ export interface SchedulerPatterns {
   readonly notFound: RegExp;
   /** On standard error of `submit`: the batch system was not there or not able; it may be later. */
   readonly transient: RegExp;
+  /**
+   * At the end of standard error of `submit`: the batch system's own word that it has made no job of
+   * it, and why; no words that stand for a lost connection too. Default: there are none. It counts
+   * where nobody can look whether there is a job.
+   */
+  readonly denied?: RegExp;
 }
 
 /** All that is particular to one batch system. */
@@ -172,11 +179,14 @@ export interface Scheduler {
   readonly jobEnvironment: 'private' | 'public';
   /** The most characters that the name of a job may have; at least 15. */
   readonly jobNameLength: number;
-  /** `request.memory`, where it comes from `memLimit`. Default: as in `512M`. */
-  readonly memory?: (mebibytes: number) => string;
+  /** Writes `memLimit` for `request.memory`, beside the other values of the job. Default: as in `512M`. */
+  readonly memory?: (mebibytes: number, view: TemplateView) => string;
   /** Writes `request.runtime`. Default: as it was given. */
   readonly runtime?: (seconds: number) => string;
-  /** Names of `request` that only this batch system has. */
+  /**
+   * Names of `request` that only this batch system has. Those that the schema does not describe are
+   * texts of one line, as in `{ ...slurm, requestNames: [...slurm.requestNames, 'feature'] }`.
+   */
   readonly requestNames: readonly string[];
   /** Those names of `request` whose value is several words of the shell, divided by blanks. */
   readonly wordLists: readonly string[];
@@ -184,6 +194,13 @@ export interface Scheduler {
   readonly directive: RegExp;
   /** Quotes a value for a directive line; throws a RangeError where that can't be done. */
   readonly directiveWord: (text: string) => string;
+  /**
+   * Matches a script that says itself whether the job may be put back into the queue. Where one of a
+   * site's own does not, `once` is true in `submit`, for words that say that it may not. Elsewhere
+   * they would outweigh what `request.options` ask for: arguments count more than directives.
+   * Default: no script does.
+   */
+  readonly requeue?: RegExp;
   /** Names of the hub's own environment variables that the commands need, where they are set. */
   readonly environment: readonly string[];
   /** Matches names of environment variables that would change what the commands do. */
@@ -197,24 +214,27 @@ export interface Scheduler {
   /** What its words for why a job waits mean, as in `other jobs come first`. */
   readonly reasons?: Readonly<Record<string, string>>;
   /**
-   * Reads the output of `query`.
+   * Reads the output of `query`. Spawners share one list where they read it by the same function.
    *
    * @param jobId where the query was about this job alone
    * @throws ParseError where it is not its output at all
    */
   parseQuery(stdout: string, states: StateTable, jobId?: string): QueryAnswer;
   /**
-   * Where spawners of one class read the output of `query` in several ways: names this one, so that
-   * none is given what another has read.
-   */
-  readonly readerKey?: string;
-  /**
-   * Reads the output of `find`.
+   * Reads the output of `find`, which is shared as that of `query` is.
    *
    * @param boundary of this output; '' where the command has none
    * @throws ParseError
    */
   parseFind(stdout: string, boundary?: string): MarkedJobs;
+  /**
+   * Whether a list of all jobs that failed, `query` or `find`, says that there are none. Default: a
+   * command that fails says nothing.
+   */
+  listsNothing?(
+    argv: readonly string[],
+    output: { readonly stdout: string; readonly stderr: string },
+  ): boolean;
   /** Asked about a job that waits and is listed without a reason. */
   readonly explanation?: Explanation;
   /** Asked in turn about a job that has ended, until one of them knows. */
@@ -261,6 +281,7 @@ export function withOverrides(scheduler: Scheduler, options: BatchOptions): Sche
   // Without a prototype, so that no word of its is a state.
   const states: StateTable = Object.assign(Object.create(null), scheduler.states, options.states);
   const { job, header } = options.patterns;
+  const { denied } = scheduler.patterns;
   const rows = job === undefined ? undefined : rowReaders(job, header);
   const aboutOne = stateReader(byState, host);
   return {
@@ -277,12 +298,11 @@ export function withOverrides(scheduler: Scheduler, options: BatchOptions): Sche
       outage: outage ?? scheduler.patterns.outage,
       transient: transient ?? scheduler.patterns.transient,
       notFound: notFound ?? scheduler.patterns.notFound,
+      // What another command says may be about one of several tries.
+      ...(denied !== undefined && options.commands.submit === undefined && { denied }),
     },
     states,
-    ...(rows && {
-      parseQuery: rows.parseQuery,
-      readerKey: `${job}\n${header ?? ''}`,
-    }),
+    ...(rows && { parseQuery: rows.parseQuery }),
     ...(rows && hasMarks(job) && { parseFind: rows.parseFind }),
     ...(aboutOne && { parseQuery: aboutOne }),
     accounting:

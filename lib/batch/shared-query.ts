@@ -101,6 +101,20 @@ export class SharedQuery<A extends SharedAnswer> {
   }
 }
 
+const identities = new WeakMap<object, number>();
+let known = 0;
+
+/** A number for a function that no other one has, for the key of what is shared. */
+export function identityOf(read: (...given: never[]) => unknown): number {
+  let identity = identities.get(read);
+  if (identity === undefined) {
+    known += 1;
+    identity = known;
+    identities.set(read, identity);
+  }
+  return identity;
+}
+
 /** Things that are made once for all who share them: one of each key for each owner, gone with the owner. */
 export class Shared<K extends object, T> {
   readonly #ofOwner = new WeakMap<K, Map<string, T>>();

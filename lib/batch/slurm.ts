@@ -17,8 +17,13 @@ import { BatchSpawner } from './spawner.ts';
 import type { JobKnowledge } from './status.ts';
 import { decisiveRows, jobStatus } from './status.ts';
 
+/** Since 22.05 (release notes), srun gives the server one core, whatever --cpus-per-task of its job is. */
+const srunCores =
+  '{{#srun.length}}{{#nprocs}}SRUN_CPUS_PER_TASK={{nprocs}} {{/nprocs}}{{/srun.length}}';
+
 const script = jobScript({
   head: `#!/bin/bash
+#SBATCH --no-requeue
 #SBATCH --output={{logFile}}
 #SBATCH --chdir={{homedir}}
 {{#partition}}
@@ -52,14 +57,17 @@ const script = jobScript({
 #SBATCH {{{options}}}
 {{/options}}
 `,
-  launcher: '{{#srun}}{{.}} {{/srun}}',
+  launcher: `${srunCores}{{#srun}}{{.}} {{/srun}}`,
 });
 
-/** Between records and between fields: neither can stand in a name, a reason or a time. */
+/** Between records, fields and parts of one: none can stand in a name, a reason or a time. */
 const RS = '\x1e';
 const US = '\x1f';
+const GS = '\x1d';
 
-const queryFields = ['%A', '%T', '%B', '%N', '%r', '%V', '%S', '%e'];
+/** A reason and the partitions that it may be about, which a site's own query may leave out. */
+const reasonField = `%r${GS}%P`;
+const queryFields = ['%A', '%T', '%B', '%N', reasonField, '%V', '%S', '%e'];
 
 /** Comments and names may hold any character, so that only what nobody could know keeps them apart. */
 const findFields = ['%A', '%k', '%j', '%T', '%u'];
@@ -121,6 +129,13 @@ const states: StateTable = {
 const heldReason =
   /\bheld\b|^JobH[eo]ld|^(?:BadConstraints|DependencyNeverSatisfied|InvalidAccount|InvalidQOS)$/i;
 
+/**
+ * Reasons for which a job never starts in its partition: what it asks for is not allowed there. Of a
+ * job that may run in any of several, the reason is that of one of them.
+ */
+const refusedReason =
+  /^(?:Partition(?:Config|NodeLimit|TimeLimit)|(?:Account|QOS)NotAllowed|MaxMemPerLimit|QOSMin\w+|(?:Assoc|QOS)Max\w+Per(?:Job|Node)(?:Limit)?)$/;
+
 /** The most common of the reasons in https://slurm.schedmd.com/job_reason_codes.html. */
 const reasons: Readonly<Record<string, string>> = {
   AccountNotAllowed: 'the partition is closed to its account',
@@ -174,6 +189,7 @@ export const slurm: Scheduler = {
   wordLists: ['srun'],
   directive: /^#SBATCH\b/,
   directiveWord: sbatchWord,
+  requeue: /^#SBATCH[ \t](?:.*[ \t])?--(?:no-)?requeue\b/m,
   environment: ['SLURM_CONF'],
   // sbatch --export takes the last three, in small letters too, for no names.
   ownVariables: /^(?:(?:SBATCH|SLURM|SQUEUE|SACCT|SCANCEL|SRUN|SCONTROL)_|(?:ALL|NONE|NIL)$)/i,
@@ -181,7 +197,7 @@ export const slurm: Scheduler = {
     submit: [
       'sbatch',
       '--parsable',
-      '--no-requeue',
+      '{{#once}}--no-requeue{{/once}}',
       '--job-name={{jobName}}',
       '--comment={{tag}}',
       '--export={{exportNames}}',
@@ -208,6 +224,8 @@ export const slurm: Scheduler = {
     notFound: /Invalid job id specified|already completing or completed/mu,
     transient:
       /Unable to contact slurm controller|Socket timed out|temporarily unable to accept job|Zero Bytes were transmitted|Protocol authentication error/mu,
+    denied:
+      /Batch job submission failed: (?:Invalid (?:partition name|account or account\/partition combination|qos) specif\w+|Requested node configuration is not available)$|error: Invalid --time specification$/u,
   },
   states,
   reasons,
@@ -248,8 +266,9 @@ export class SlurmSpawner extends BatchSpawner<SlurmOptions> {
 function parseQuery(stdout: string, table: StateTable): QueryAnswer {
   const { records, complete } = recordsIn(stdout, queryFields.length);
   const jobs = records.map(
-    ([id = '', word = '', batchHost = '', nodes = '', reason = '', submit, start, end]) => {
-      const native = meaning(word, reason, table);
+    ([id = '', word = '', batchHost = '', nodes = '', why = '', submit, start, end]) => {
+      const [reason = '', partitions] = why.split(GS);
+      const native = meaning(word, reason, table, partitions);
       return statusOf(id, word, native, {
         reason,
         hosts: hostsOf(batchHost, nodes),
@@ -320,9 +339,11 @@ function statusOf(
 }
 
 /** `CANCELLED by 1001` and `RUNNING+` are the words in front; reasons tell held from waiting. */
-function meaning(word: string, reason: string, table: StateTable): NativeState {
+function meaning(word: string, reason: string, table: StateTable, partitions = ''): NativeState {
   const native = table[/^[A-Z_]*/.exec(word)?.[0] ?? ''] ?? { state: 'unknown' };
-  return native.state === 'pending' && heldReason.test(reason) ? { state: 'held' } : native;
+  const isRefused = refusedReason.test(reason) && !partitions.includes(',');
+  const isHeld = isRefused || heldReason.test(reason);
+  return native.state === 'pending' && isHeld ? { state: 'held' } : native;
 }
 
 /** A time of squeue with TZ=UTC; undefined for `N/A`, `Unknown`, `NONE` and the like. */
@@ -389,7 +410,7 @@ function parseScontrol(
   }
   refuseRevoked(word, stdout);
   const reason = field('Reason') ?? '';
-  const native = meaning(word, reason.replaceAll('_', ' '), table);
+  const native = meaning(word, reason.replaceAll('_', ' '), table, field('Partition'));
   return statusOf(job.id, word, native, {
     reason,
     hosts: hostsOf(field('BatchHost') ?? '', field('NodeList') ?? ''),

@@ -14,6 +14,7 @@ import { Spawner } from '../spawner.ts';
 import type { StartScope } from '../start.ts';
 import { endedEarly } from '../start.ts';
 import type { Json } from '../state.ts';
+import { seconds } from '../units.ts';
 import { JobClient } from './client.ts';
 import { exitOfJob } from './exit.ts';
 import { HandOver } from './hand-over.ts';
@@ -37,20 +38,22 @@ import { hasStarted, isBack, WaitingJob } from './waiting.ts';
  * `scheduler`.
  */
 export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extends Spawner<O> {
-  /** All that is particular to the batch system. */
+  /** All that is particular to the batch system; every class that can be used has one. */
   static readonly scheduler: Scheduler;
 
+  /** That of the scheduler, which also allows those of its `requestNames` that it does not describe. */
   static override get schema(): OptionsSchema {
-    return this.scheduler.schema;
+    const { schema, requestNames } = schedulerOf(this);
+    return { ...(typeof schema === 'string' ? { $ref: schema } : schema), requestNames };
   }
 
   static override get kind(): string {
-    return this.scheduler.name;
+    return schedulerOf(this).name;
   }
 
   /** The scheduler of one spawner: what the class has, with what the options replace of it. */
   static schedulerFor(options: BatchOptions): Scheduler {
-    return withOverrides(this.scheduler, options);
+    return withOverrides(schedulerOf(this), options);
   }
 
   readonly #scheduler: Scheduler;
@@ -266,8 +269,11 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     try {
       await this.#beforeSubmission(environmentFile, start.signal);
       start.report(5, 'Submitting the job');
-      const job = await start.step('submit', this.options.startTimeout, (signal) =>
-        this.#submitter.submit(prepared, signal, (message) => start.report(5, message)),
+      const job = await start.step(
+        'submit',
+        this.options.startTimeout,
+        (signal) => this.#submitter.submit(prepared, signal, (message) => start.report(5, message)),
+        () => this.#submitter.doubt,
       );
       start.report(10, `Job ${job.id} is submitted`);
       return await this.#untilReady(start, prepared.logFile);
@@ -332,9 +338,14 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       const host = this.#host ?? '';
       this.announce('running', { host });
       const where = host === '' ? '' : ` on ${host}`;
-      start.report(50, `The job runs${where}; waiting for its server to say where it listens`);
-      const address = await start.step('launch', startTimeout, (signal) =>
-        this.#untilAddress(signal, logFile),
+      const next =
+        host === '' ? 'the batch system to say where' : 'its server to say where it listens';
+      start.report(50, `The job runs${where}; waiting for ${next}`);
+      const address = await start.step(
+        'launch',
+        startTimeout,
+        (signal) => this.#untilAddress(signal, logFile),
+        () => this.#hostMissing(),
       );
       if (address !== undefined) {
         try {
@@ -348,7 +359,16 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
         }
       }
       start.report(20, 'The job was put back into the queue');
+      this.#slot.queuedAgain();
     }
+  }
+
+  #hostMissing(): StartError | undefined {
+    return this.#host === undefined
+      ? new StartError(
+          `The batch system does not say on which host the job ${this.#slot.job?.id ?? ''} runs.`,
+        )
+      : undefined;
   }
 
   async #untilRunning(
@@ -361,7 +381,9 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       if (hasStarted(status)) {
         return;
       }
-      const news = await waiting.news(status, this.#slot.facts(this.#slot.required));
+      const news = await unlessAborted(signal, () =>
+        waiting.news(status, this.#slot.facts(this.#slot.required)),
+      );
       if (news !== undefined) {
         start.report(20, news, status.estimatedStart);
       }
@@ -459,7 +481,7 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
       // A list may say for a while that a job waits which has begun to run and reported its port.
       const isStale = job.port !== undefined && at - this.#reportedAt > this.options.gracePeriod;
       if (job.run !== undefined || isStale || this.address !== undefined) {
-        const { run: _, port: __, ...rest } = job;
+        const { run: _, port: __, endsAt: ___, wasSuspended: ____, ...rest } = job;
         this.#slot.set({ ...rest, ...(!this.starting && { moving: true }) });
         this.#host = undefined;
         this.clearAddress();
@@ -479,9 +501,22 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
     this.#host = host;
     this.#hostProblem = undefined;
     const run = `${status.run ?? status.startedAt?.toISOString() ?? ''}@${node}`;
-    const endsAt = status.endsAt?.getTime() ?? job.endsAt;
-    if (run !== job.run || endsAt !== job.endsAt) {
-      this.#slot.set({ ...job, run, ...(endsAt !== undefined && { endsAt }) });
+    const before = run === job.run ? job : undefined;
+    // With some, the time does not count for which it is suspended; what they list counts it.
+    const wasSuspended = status.state === 'suspended' || before?.wasSuspended === true;
+    const endsAt = wasSuspended ? undefined : (status.endsAt?.getTime() ?? before?.endsAt);
+    if (
+      before === undefined ||
+      endsAt !== before.endsAt ||
+      wasSuspended !== (before.wasSuspended === true)
+    ) {
+      const { endsAt: _, wasSuspended: __, ...rest } = job;
+      this.#slot.set({
+        ...rest,
+        run,
+        ...(endsAt !== undefined && { endsAt }),
+        ...(wasSuspended && { wasSuspended }),
+      });
     }
     this.#findAddress();
     if (job.run !== undefined && run !== job.run) {
@@ -524,7 +559,12 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
         scheduler: this.#scheduler,
         argv: this.#templates.query({ jobId, cluster }),
         ...(jobId !== undefined && { jobId }),
-        options: { env: this.#commandEnv, timeout: this.options.commandTimeout },
+        options: {
+          // What is about one job is asked as its owner, from whom no site hides it.
+          ...(jobId !== undefined && { user: this.account }),
+          env: this.#commandEnv,
+          timeout: this.options.commandTimeout,
+        },
         interval: this.options.queryInterval,
       });
       this.#monitors.set(key, monitor);
@@ -651,10 +691,35 @@ export abstract class BatchSpawner<O extends BatchOptions = BatchOptions> extend
   }
 
   #newTracker(): JobTracker {
-    return new JobTracker(this.#client, this.options, this.#scheduler, (warning) =>
+    return new JobTracker(this.#client, this.options, this.#scheduler, this.#walltime, (warning) =>
       this.announce('warning', warning),
     );
   }
+
+  /** In ms: the walltime that the batch system is asked for; undefined where it is not, or for none. */
+  get #walltime(): number | undefined {
+    const { runtime = '0' } = this.options.request;
+    const isAsked = !this.#templates.unused.includes('request.runtime');
+    return isAsked && seconds(runtime) > 0 ? 1000 * seconds(runtime) : undefined;
+  }
+}
+
+/** @throws OptionsError for a class that does not say which batch system it is for */
+function schedulerOf({
+  name,
+  scheduler,
+}: {
+  readonly name: string;
+  readonly scheduler?: Scheduler;
+}): Scheduler {
+  if (scheduler === undefined) {
+    throw new OptionsError(
+      'scheduler',
+      `a static property of the class ${name}`,
+      `The class ${name} does not say which batch system it is for: give it a scheduler object as its static property scheduler, as in \`static override readonly scheduler: Scheduler = { … }\`.`,
+    );
+  }
+  return scheduler;
 }
 
 /** What spawners of a class have in common where their options are the same object. */

@@ -1,4 +1,5 @@
 import { throwIfAborted, unlessAborted } from '../abort.ts';
+import type { SpawnerError } from '../errors.ts';
 import { CommandError, StartError } from '../errors.ts';
 import { sleep } from '../sleep.ts';
 import type { Doubt, JobClient, Submission } from './client.ts';
@@ -9,10 +10,14 @@ import type { MarkedJob } from './scheduler.ts';
 /** In ms: between two looks for a job that a doubtful submission may have made. */
 export const findInterval = 5000;
 
+/** How many looks without a usable answer there are before the word alone counts that there is no job. */
+const looksAfterDenial = 3;
+
 /** Submits the job of a spawner so that there is one, or none, and it is known which. */
 export class Submitter {
   readonly #client: JobClient;
   readonly #slot: JobSlot;
+  #doubt: SpawnerError | undefined;
 
   constructor(client: JobClient, slot: JobSlot) {
     this.#client = client;
@@ -32,6 +37,7 @@ export class Submitter {
     signal: AbortSignal,
     tell: (message: string) => void,
   ): Promise<SubmittedJob> {
+    this.#doubt = undefined;
     for (let attempt = 1; ; attempt += 1) {
       throwIfAborted(signal);
       if (attempt > 1) {
@@ -48,6 +54,7 @@ export class Submitter {
         return job;
       }
       const { error, doubt } = submission;
+      this.#doubt = error;
       if (!this.#client.canFind && mayHaveWorked(submission)) {
         const { jobName } = this.#slot.required;
         this.#slot.set(undefined);
@@ -56,10 +63,14 @@ export class Submitter {
           { cause: error },
         );
       }
-      if (doubt === 'transient') {
-        tell(`Waiting for the batch system: ${error.message}`);
-      }
-      const found = await this.#settle(doubt, signal);
+      tell(
+        doubt === 'transient'
+          ? `Waiting for the batch system: ${error.message}`
+          : `Looking whether there is a job all the same: ${error.message}`,
+      );
+      // An earlier try may have made a job, whatever the batch system says of this one.
+      const isCertain = doubt === 'denied' && attempt === 1;
+      const found = await this.#settle(doubt, isCertain, signal);
       if (found !== undefined) {
         return found;
       }
@@ -68,6 +79,11 @@ export class Submitter {
         throw error;
       }
     }
+  }
+
+  /** Why the submission that is under way, or the last one, was not simply accepted. */
+  get doubt(): SpawnerError | undefined {
+    return this.#doubt;
   }
 
   /** Whether there is a command that looks for a job by its mark. */
@@ -108,15 +124,22 @@ export class Submitter {
   /**
    * What became of a doubtful submission: its job, or undefined where there is none. A batch system
    * that was away may take it in late: only two complete answers without it say that there is none.
+   *
+   * @param isCertain there is none, by the word of the batch system, which need not be confirmed
    */
-  async #settle(doubt: Doubt, signal: AbortSignal): Promise<SubmittedJob | undefined> {
-    for (let absent = 0; ; ) {
+  async #settle(
+    doubt: Doubt,
+    isCertain: boolean,
+    signal: AbortSignal,
+  ): Promise<SubmittedJob | undefined> {
+    const enough = doubt === 'refused' || doubt === 'denied' ? 1 : 2;
+    for (let absent = 0, looks = 1; ; looks += 1) {
       const found = await this.find(signal);
       if (typeof found === 'object') {
         return found;
       }
       absent = found === 'none' ? absent + 1 : 0;
-      if (absent === (doubt === 'refused' ? 1 : 2)) {
+      if (absent === enough || (isCertain && looks === looksAfterDenial)) {
         return undefined;
       }
       await sleep(findInterval, signal);

@@ -131,10 +131,11 @@ export const torque: Scheduler = {
   // What follows the prefix need not be a blank.
   directive: /^\s*#PBS/,
   directiveWord: directiveValue,
+  requeue: /^\s*#PBS(?:.*[ \t])?-r[ \t]*[yn]\b/m,
   environment: ['PBS_DEFAULT'],
   ownVariables: /^PBS/,
   commands: {
-    submit: ['qsub', '-N', '{{jobName}}', '-r', 'n'],
+    submit: ['qsub', '-N', '{{jobName}}', '{{#once}}-r{{/once}}', '{{#once}}n{{/once}}'],
     // Those of others too where the account is an operator, or the server has query_other_jobs set.
     query: ['qstat', '-x', server],
     find: ['qstat', '-x', server],
@@ -151,6 +152,7 @@ export const torque: Scheduler = {
       /^(?!.*(?:Unable to communicate|annot connect)).*(?:Unknown Job Id|nonexistent job id|invalid state for job - COMPLETE)/s,
     transient:
       /Invalid credential|End of File|Premature end of message|[Tt]imed? ?-?out|refused|trqauthd|Unable to communicate with|[Cc]annot connect to/,
+    denied: /^qsub: submit error \((?:Unknown queue|Job exceeds queue resource limits) MSG=.*\)$/,
   },
   states,
   parseQuery,

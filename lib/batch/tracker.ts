@@ -30,6 +30,7 @@ export class JobTracker {
   readonly #client: JobClient;
   readonly #options: BatchOptions;
   readonly #accountingDelay: number;
+  readonly #walltime: number | undefined;
   readonly #warn: (warning: SpawnerWarning) => void;
   /** When the job was first in no list and no record, in ms of `Date.now()`. */
   #missedAt: number | undefined;
@@ -45,16 +46,21 @@ export class JobTracker {
   #seen = false;
   /** Accounting has said that a job with another time of submission is ours. */
   #known = false;
+  /** It ran when it was last listed, and has to end by then, in ms of `Date.now()`. */
+  #mayRunUntil: number | undefined;
 
+  /** @param walltime that the job was submitted with, in ms, where that is known */
   constructor(
     client: JobClient,
     options: BatchOptions,
     { accountingDelay = defaultDelay }: Pick<Scheduler, 'accountingDelay'>,
+    walltime: number | undefined,
     warn: (warning: SpawnerWarning) => void,
   ) {
     this.#client = client;
     this.#options = options;
     this.#accountingDelay = accountingDelay;
+    this.#walltime = walltime;
     this.#warn = warn;
   }
 
@@ -82,6 +88,10 @@ export class JobTracker {
           return { at, status: await this.#unclear(job, facts, `it is in the state ${word}`) };
         }
         this.#clear();
+        this.#mayRunUntil =
+          sighting.status.state === 'running' && this.#walltime !== undefined
+            ? Date.now() + this.#walltime
+            : undefined;
         if (!(await this.#isOurs(job, facts, sighting.status))) {
           return { at, status: gone(job) };
         }
@@ -201,7 +211,9 @@ export class JobTracker {
     if (account.kind === 'gone') {
       return gone(job);
     }
-    if (job.endsAt !== undefined && now > job.endsAt + walltimeSlack) {
+    // Where no list says when it ends: what ran when it was last seen runs no longer than that.
+    const endsAt = job.endsAt ?? this.#mayRunUntil;
+    if (endsAt !== undefined && now > endsAt + walltimeSlack) {
       return {
         id: job.id,
         state: 'ended',

@@ -3,6 +3,9 @@ import type { JobClient } from './client.ts';
 import type { JobFacts } from './request.ts';
 import type { JobStatus, Scheduler } from './scheduler.ts';
 
+/** In ms: between two questions why a job waits, which first has no reason, and then another one. */
+const explainInterval = 30_000;
+
 /** It runs, has run, or is being cleaned up. */
 export function hasStarted({ state }: JobStatus): boolean {
   return state === 'running' || state === 'suspended' || state === 'completing';
@@ -20,6 +23,8 @@ export class WaitingJob {
   readonly #held: 'fail' | 'wait';
   #before: JobStatus | undefined;
   #explained: string | undefined;
+  /** When the command that explains was last run, in ms of `performance.now()`. */
+  #explainedAt = Number.NEGATIVE_INFINITY;
   #told = '';
 
   constructor(
@@ -39,9 +44,14 @@ export class WaitingJob {
    */
   async news(status: JobStatus, facts: JobFacts): Promise<string | undefined> {
     const { state, nativeState, reason, estimatedStart } = status;
-    if (nativeState !== this.#before?.nativeState) {
-      const isSaid = reason !== undefined || state === 'unknown';
-      this.#explained = isSaid ? undefined : await this.#client.explain(facts);
+    const isChanged = nativeState !== this.#before?.nativeState;
+    if (isChanged) {
+      this.#explained = undefined;
+    }
+    const isSaid = reason !== undefined || state === 'unknown';
+    if (!isSaid && (isChanged || performance.now() - this.#explainedAt >= explainInterval)) {
+      this.#explained = (await this.#client.explain(facts)) ?? this.#explained;
+      this.#explainedAt = performance.now();
     }
     const message = waitingMessage(status, this.#inPlainWords(reason ?? this.#explained));
     // Seen twice: a hold may be over at once.

@@ -158,7 +158,7 @@ export interface BatchOptions extends SpawnerOptions {
     readonly count?: number;
   };
   /**
-   * In ms: how long after the end of its walltime a job counts as ended although the scheduler has not answered since.
+   * In ms: how long after the end of its walltime a job counts as ended although the scheduler has not answered since. Where its list does not say when that is, it is `request.runtime` after the job was last seen running.
    *
    * @default `600000`
    */
@@ -219,7 +219,7 @@ export interface BatchOptions extends SpawnerOptions {
     readonly [k: string]: string;
   };
   /**
-   * The job script, a mustache template. Each value is quoted for the place it stands in: a directive line, or a word of the shell. Default: the scheduler's own; GenericBatchSpawner has none and needs one.
+   * The job script, a mustache template. Each value is quoted for the place it stands in: a directive line, or a word of the shell. Where a directive line says whether the job may be put back into the queue, that counts; else it is submitted as one that may not, if the batch system knows that. Default: the scheduler's own; GenericBatchSpawner has none and needs one.
    */
   readonly script?: string;
   /**
@@ -231,7 +231,7 @@ export interface BatchOptions extends SpawnerOptions {
    */
   readonly jobEnvironment?: 'private' | 'public';
   /**
-   * Names of `request` of the site's own, whose values are texts of one line, and which the templates may use beside those that the scheduler has. Default: none.
+   * Names of `request` of the site's own, whose values are texts of one line, and which the templates may use beside those that the scheduler has. In TypeScript, a declaration adds them to the type of `request`. Default: none.
    */
   readonly requestNames?: readonly string[];
   /**
@@ -245,7 +245,7 @@ export interface BatchOptions extends SpawnerOptions {
      */
     readonly submit?: readonly string[];
     /**
-     * Lists all jobs. Where a word has \{\{jobId\}\}, each job is asked about by itself. Default: the scheduler's own.
+     * Lists all jobs, as the hub's own account. Where a word has \{\{jobId\}\}, each job is asked about by itself, as its account. Default: the scheduler's own.
      */
     readonly query?: readonly string[];
     /**
@@ -543,7 +543,9 @@ export interface FluxOptions extends BatchOptions {
 /**
  * What is asked of the batch system for the job. Names that are not listed are texts of one line, which the templates may use.
  */
-export interface GenericRequest extends BatchRequest {}
+export interface GenericRequest extends BatchRequest {
+  readonly [k: string]: string | number | readonly string[] | undefined;
+}
 
 /**
  * Options of GenericBatchSpawner: all that is to be known of a batch system.
@@ -560,7 +562,7 @@ export interface GenericOptions extends BatchOptions {
      */
     readonly submit: readonly string[];
     /**
-     * Lists all jobs. Where a word has \{\{jobId\}\}, each job is asked about by itself. Default: the scheduler's own.
+     * Lists all jobs, as the hub's own account. Where a word has \{\{jobId\}\}, each job is asked about by itself, as its account. Default: the scheduler's own.
      */
     readonly query: readonly string[];
     /**
@@ -648,7 +650,7 @@ export interface GenericOptions extends BatchOptions {
  */
 export interface GridEngineRequest extends BatchRequest {
   /**
-   * Memory a slot (-l h_vmem): bytes, or a number with K, M, G or T. It limits the address space, of which a server reserves more than it uses. Default: `memLimit`, where it is given.
+   * Memory a slot (-l h_vmem): bytes, or a number with K, M, G or T. It limits the address space, of which a server reserves more than it uses. Default: `memLimit`, where it is given, divided by the slots of `pe`.
    */
   readonly memory?: string;
   /**
@@ -870,7 +872,7 @@ export interface SlurmRequest extends BatchRequest {
    */
   readonly qos?: string;
   /**
-   * The words of a launcher that is put before the server's command, divided by blanks; each is quoted for the shell. Default: none.
+   * The words of a launcher that is put before the server's command, divided by blanks; each is quoted for the shell. It finds `nprocs` in SRUN_CPUS_PER_TASK, without which srun would give the server one core. Default: none.
    */
   readonly srun?: string;
   /**
@@ -894,11 +896,11 @@ export interface SupervisorPolicies {
    */
   readonly startLimit: number;
   /**
-   * The most servers of one person, ready or on their way. Default: none.
+   * The most servers of one person: ready, on their way, or not stopped yet. Default: none.
    */
   readonly userLimit?: number;
   /**
-   * The most servers of all together, ready or on their way. Default: none.
+   * The most servers of all together: ready, on their way, or not stopped yet. Default: none.
    */
   readonly serverLimit?: number;
   /**

@@ -93,6 +93,19 @@ describe('The environment of a server, where the batch system shows that of a jo
           result: { exitCode: 1, stderr: 'sbatch: error: no\n' },
         }),
     ],
+    [
+      'is refused while nobody can look for it',
+      () => {
+        table.slurm.fail({
+          program: 'sbatch',
+          result: {
+            exitCode: 1,
+            stderr: 'sbatch: error: Batch job submission failed: Invalid qos specification\n',
+          },
+        });
+        table.slurm.fail({ program: 'squeue', result: { exitCode: 1 }, times: 99 });
+      },
+    ],
     ['is held', () => table.slurm.hold()],
     ['ends at once', () => setTimeout(() => void table.slurm.endJob('1001'), 50)],
   ] as const) {

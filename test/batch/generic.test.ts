@@ -48,6 +48,23 @@ describe('GenericBatchSpawner', () => {
     expect(spawner.address).to.include({ host: 'node01', port: 8888 });
   });
 
+  it('asks about one job as its owner, from whom no site hides it', async () => {
+    const { runner, spawner } = create('R on node01\n', {
+      commands: {
+        submit: ['mysub', '--name={{jobName}}'],
+        query: ['mystat', '{{jobId}}'],
+        cancel: ['mydel', '{{jobId}}'],
+      },
+      patterns: { jobId: '^job (?<id>\\d+)$', running: '^R on (?<host>\\S+)', notFound: 'no' },
+    });
+    expect(await spawner.poll()).to.equal(null);
+    expect(runner.callsOf('mystat').map((call) => call.options.user)).to.deep.equal(['alice']);
+
+    const all = create('7 running node01 ju-1\n');
+    await all.spawner.poll();
+    expect(all.runner.callsOf('mystat')[0]?.options).not.to.have.property('user');
+  });
+
   it('says of which host it can make nothing, and that no more than that is wrong', async () => {
     const { spawner } = create('7 running all.q@node01 ju-1\n');
     const warnings: string[] = [];

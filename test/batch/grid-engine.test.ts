@@ -678,6 +678,22 @@ describe('The job of Grid Engine', () => {
     ).to.deep.equal(['#$ -l h_vmem=3072M', '#$ -pe smp 1']);
   });
 
+  it('gives each slot its part of memLimit, since h_vmem is that of a slot', () => {
+    const lines = (options: Partial<GridEngineOptions>) =>
+      directives(options).filter((line) => /h_vmem|-pe/.test(line));
+    const slots = (nprocs: number | string) => ({ request: { pe: 'smp', nprocs } });
+    expect(lines({ memLimit: '8G', cpuLimit: 3.5, request: { pe: 'smp' } })).to.deep.equal([
+      '#$ -l h_vmem=2048M',
+      '#$ -pe smp 4',
+    ]);
+    expect(lines({ memLimit: '8G', ...slots('03') })[0]).to.equal('#$ -l h_vmem=2731M');
+    expect(lines({ memLimit: 1, ...slots(8) })[0]).to.equal('#$ -l h_vmem=1M');
+    // What is asked for is that of a slot, and cores are no slots where nothing gives them.
+    const request = { pe: 'smp', memory: '8G' };
+    expect(lines({ memLimit: '4G', cpuLimit: 4, request })[0]).to.equal('#$ -l h_vmem=8G');
+    expect(lines({ memLimit: '8G', cpuLimit: 4 })).to.deep.equal(['#$ -l h_vmem=8192M']);
+  });
+
   it('has its marks and no secret in its arguments, and no secret in its script', () => {
     const { argv, script, env, environmentFile } = prepared({});
     expect(argv).to.deep.equal(['qsub', '-terse', '-N', mark.jobName, '-ac', `tag=${mark.tag}`]);

@@ -2,9 +2,12 @@ import { expect } from 'chai';
 import { LsfSpawner, lsf } from '../../lib/batch/lsf.ts';
 import type { JobState } from '../../lib/batch/scheduler.ts';
 import { jobIdIn } from '../../lib/batch/scheduler.ts';
-import { OptionsError, ParseError } from '../../lib/errors.ts';
+import { CommandError, OptionsError, ParseError } from '../../lib/errors.ts';
 import type { ExitCause } from '../../lib/events.ts';
 import type { LsfOptions } from '../../lib/generated/options.ts';
+import type { StubAnswer } from '../../lib/testing/index.ts';
+import { StubRunner } from '../../lib/testing/index.ts';
+import { rejected } from '../helpers/errors.ts';
 import { cuts, Fixtures } from '../helpers/fixtures.ts';
 import { brief, verdictOf } from '../helpers/verdict.ts';
 
@@ -231,6 +234,30 @@ describe('The answer of bjobs', () => {
     }
   });
 
+  it('may be that there are no jobs at all, where it was asked about those of all', () => {
+    const stderr = fixtures.text('bjobs-none.err.txt');
+    const says = (argv: readonly string[], output: { stdout?: string; stderr?: string } = {}) =>
+      lsf.listsNothing?.(argv, { stdout: '', stderr, ...output });
+    const { query: all, find } = lsf.commands;
+    for (const argv of [all, find, ['bjobs', '-u', 'all', '-w']]) {
+      expect(says(argv)).to.equal(true);
+      expect(says(argv, { stdout: fixtures.text('bjobs-json-none.json') })).to.equal(true);
+    }
+    expect(says(all, { stderr: 'No job found\n' })).to.equal(true);
+    expect(says(all, { stderr: `LSF is down. Please wait ...\n${stderr}` })).to.equal(true);
+
+    // It says the same of an account that there is not.
+    for (const who of [['-u', 'alice'], ['-u'], ['all'], []]) {
+      expect(says(['bjobs', '-a', ...who]), who.join(' ')).to.equal(false);
+    }
+    for (const other of ['', 'Job <7> is not found\n', 'No job found in queue <x>\n']) {
+      expect(says(all, { stderr: other }), other).to.equal(false);
+    }
+    for (const stdout of [list({ STAT: 'RUN' }), list({}, 0), '{"JOBS":0,', 'oops']) {
+      expect(says(all, { stdout }), stdout).to.equal(false);
+    }
+  });
+
   it('lists ten thousand jobs', () => {
     const RECORDS = Array.from({ length: 10_000 }, (_, index) => ({
       JOBID: String(index + 1),
@@ -356,6 +383,33 @@ describe('A command of LSF that fails', () => {
   });
 });
 
+describe('A job that LSF refuses while it has no jobs at all', () => {
+  const stderr = fixtures.text('bsub-badqueue.err.txt');
+  const none = { exitCode: 255, stderr: 'No job found\n' };
+
+  function start(bjobs: StubAnswer) {
+    const runner = new StubRunner({ bsub: { exitCode: 255, stderr }, bjobs, sh: '', rm: '' });
+    const spawner = new LsfSpawner(
+      { user: { name: 'alice' }, runner },
+      {
+        ...{ endpoint: 'fixed', port: 8888, environment: { COLOUR: 'blue' } },
+        request: { homedir: '/home/alice', queue: 'nosuch' },
+      },
+    );
+    return { runner, spawner, failed: rejected(CommandError, spawner.start()) };
+  }
+
+  const json = fixtures.text('bjobs-json-none.json');
+  for (const bjobs of [none, { ...none, exitCode: 254 }, { ...none, stdout: json }, json]) {
+    it(`fails the start at once, with its reason: ${JSON.stringify(bjobs)}`, async () => {
+      const { runner, spawner, failed } = start(bjobs);
+      expect((await failed).message).to.include('nosuch: No such queue. Job not submitted.');
+      expect(runner.callsOf('rm')).to.have.length(1);
+      expect(spawner.getState()).to.deep.equal({ version: 1, spawner: 'lsf' });
+    });
+  }
+});
+
 describe('The jobs that bjobs finds', () => {
   it('have marks and owners, whatever they are called', () => {
     const { jobs, complete } = lsf.parseFind(fixtures.text('bjobs-json-find.json'));
@@ -395,7 +449,7 @@ describe('The reason for which a job of LSF waits', () => {
 
 describe('What LSF is asked for', () => {
   it('has a unit, and hours and minutes', () => {
-    expect(lsf.memory?.(512)).to.equal('512MB');
+    expect(lsf.memory?.(512, {})).to.equal('512MB');
     expect(lsf.runtime?.(60)).to.equal('0:01');
     expect(lsf.runtime?.(5401)).to.equal('1:31');
     expect(lsf.runtime?.(360_000)).to.equal('100:00');

@@ -535,7 +535,7 @@ describe('The job of Moab', () => {
 
   it('is submitted with its name, and with nothing of the environment', () => {
     const { argv, env, environmentFile } = prepared({});
-    expect(argv).to.deep.equal(['msub', '-N', 'ju-3b1d0c7a9e55', '-r', 'n']);
+    expect(argv).to.deep.equal(['msub', '-N', 'ju-3b1d0c7a9e55']);
     expect(env).to.deep.equal({ PATH: '/bin' });
     expect(environmentFile?.text).to.include('secret');
   });

@@ -91,6 +91,14 @@ describe('JobMonitor', () => {
     expect(one).not.to.equal(monitor);
   });
 
+  it('is another where a class reads the list by a function of its own', async () => {
+    const scheduler = { ...slurm, parseQuery: () => ({ jobs: [], complete: true }) };
+    const other = JobMonitor.of(runner, { ...query, scheduler });
+    expect(await other.look('1')).to.include({ kind: 'unlisted' });
+    expect(await monitor.look('1')).to.include({ kind: 'listed' });
+    expect(JobMonitor.of(runner, { ...query, scheduler: { ...scheduler } })).to.equal(other);
+  });
+
   it('asks nothing while nobody wants to know', async () => {
     await monitor.look('1');
     await clock.tickAsync(3_600_000);

@@ -180,6 +180,8 @@ describe('A job that starts anew after its server was ready', () => {
     expect(events).to.deep.equal([
       'submitted:1001',
       'running:node01',
+      // It waits once more.
+      'submitted:1001',
       'running:node02',
       'ready:40200',
     ]);

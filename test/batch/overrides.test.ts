@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import type { Scheduler } from '../../lib/batch/scheduler.ts';
 import { slurm } from '../../lib/batch/slurm.ts';
 import { OptionsError, StartError } from '../../lib/errors.ts';
 import { TestSpawner, useSlurmTable } from '../helpers/slurm-table.ts';
@@ -202,6 +203,57 @@ describe('A spawner of jobs, fitted to its site by options', () => {
     table.begin(spawner);
     await table.clock.tickAsync(3000);
     expect(events.filter((event) => event.startsWith('warning'))).to.deep.equal([]);
+  });
+});
+
+describe('A spawner that gives the scheduler of another more names', () => {
+  const scheduler = {
+    ...slurm,
+    requestNames: [...slurm.requestNames, 'feature'],
+    script: '#!/bin/bash\n#SBATCH --constraint={{feature}}\n{{{exports}}}\n{{cmd}}\n',
+  };
+  class Extended extends TestSpawner {
+    static override readonly scheduler: Scheduler = scheduler;
+  }
+  class Described extends TestSpawner {
+    static override readonly scheduler: Scheduler = {
+      ...scheduler,
+      schema: {
+        allOf: [{ $ref: 'slurm.json' }],
+        properties: { request: { properties: { feature: { enum: ['haswell'] } } } },
+      },
+    };
+  }
+  const table = useSlurmTable(Extended);
+
+  it('knows them, beside those of the site', async () => {
+    const request = { feature: 'haswell', colour: 'red', qos: 'high' };
+    table.begin(table.create({ requestNames: ['colour'], request }));
+    await table.clock.tickAsync(100);
+    const [submission] = table.slurm.runner.callsOf('sbatch');
+    expect(submission?.options.input).to.include('--constraint=haswell\n');
+    for (const [name, value] of [
+      ['featur', 'haswell'],
+      ['colour', 'red'],
+      ['feature', 'a\nb'],
+      ['feature', 1],
+    ] as const) {
+      expect(() => table.create({ request: { [name]: value } }))
+        .to.throw(OptionsError)
+        .with.property('path', `request.${name}`);
+    }
+  });
+
+  it('may say in its schema what they are', () => {
+    const create = (feature: string) =>
+      new Described(
+        { user: { name: 'alice' } },
+        { endpoint: 'fixed', port: 1, request: Object({ feature }) },
+      );
+    create('haswell');
+    expect(() => create('skylake'))
+      .to.throw(OptionsError, '"haswell"')
+      .with.property('path', 'request.feature');
   });
 });
 

@@ -60,6 +60,7 @@ const jobs: Readonly<Record<string, readonly JobStatus[]>> = {
       hosts: ['node01'],
       ...first,
       startedAt: at('06:05:04'),
+      endsAt: at('08:05:04'),
       run: '1',
     }),
   ],
@@ -67,6 +68,7 @@ const jobs: Readonly<Record<string, readonly JobStatus[]>> = {
     status('40.node01', 'running', 'R', {
       hosts: ['node01', 'node02'],
       startedAt: at('06:07:29'),
+      endsAt: at('07:07:29'),
       run: '1',
     }),
   ],
@@ -78,10 +80,13 @@ const jobs: Readonly<Record<string, readonly JobStatus[]>> = {
       hosts: ['node01'],
       submittedAt: at('06:06:18'),
       startedAt: at('06:06:18'),
+      endsAt: at('07:06:18'),
       run: '1',
     }),
   ],
-  'qstat-f-array-begun.txt': [status('17[].node01', 'running', 'B', { startedAt: at('06:05:04') })],
+  'qstat-f-array-begun.txt': [
+    status('17[].node01', 'running', 'B', { startedAt: at('06:05:04'), endsAt: at('07:05:04') }),
+  ],
   'qstat-f-suspended.txt': [
     status('12.node01', 'suspended', 'S', {
       hosts: ['node01'],
@@ -121,6 +126,7 @@ const jobs: Readonly<Record<string, readonly JobStatus[]>> = {
       hosts: ['node01'],
       ...first,
       startedAt: at('06:05:04'),
+      endsAt: at('08:05:04'),
       run: '1',
     }),
     status('18.node01', 'pending', 'Q', {
@@ -598,7 +604,7 @@ describe('The job of PBS', () => {
 
   it('is marked, and neither restarted nor shown to others', () => {
     const { script, argv, env } = prepare({});
-    expect(argv).to.deep.equal(['qsub', '-f', '-N', mark.jobName, '-r', 'n']);
+    expect(argv).to.deep.equal(['qsub', '-f', '-N', mark.jobName]);
     expect(env).to.deep.equal({ PATH: '/bin' });
     expect(script).not.to.contain('c2VjcmV0');
     expect(script.split('\n').slice(0, 7)).to.deep.equal([

@@ -163,7 +163,7 @@ describe('A job script', () => {
           const args = job.options.args.map((word) => word.replaceAll('{port}', '8888'));
           expect(got.words).to.deep.equal(args);
           expect(Object.fromEntries(got.environment)).to.include(one.environment);
-          expect(got.environment.join()).not.to.match(/HUBSPAWNER_|hubspawner_/);
+          expect(got.environment.join()).not.to.match(/HUBSPAWNER_|hubspawner_|SRUN_/);
           expect(got.files, 'the file of the environment').to.equal('');
         }
         expect(readdirSync(directory), 'a command in a value was run').not.to.include('x');
@@ -181,11 +181,14 @@ describe('A job script', () => {
     );
     for (const [before, cmd] of fc.sample(fc.tuple(launcher, words), 15)) {
       const srun = [program, ...before].join('  ');
-      const options = { request: { srun }, cmd: ['python3', ...cmd], endpoint: 'fixed', port: 1 };
+      const request = { srun, nprocs: 3 };
+      const options = { request, cmd: ['python3', ...cmd], endpoint: 'fixed', port: 1 };
       const given = { ...alice, home: '/home/alice', options, environment: {} };
       const got = slurm && run(slurm, render(slurm, given), program);
       const after = ['python3', ...cmd].map((word) => word.replaceAll('{port}', '1'));
       expect(got?.words).to.deep.equal([...before, ...after]);
+      // From the job, srun takes no number of cores.
+      expect(Object.fromEntries(got?.environment ?? [])).to.include({ SRUN_CPUS_PER_TASK: '3' });
     }
     expect(readdirSync(directory), 'a command in a value was run').not.to.include('x');
   }).timeout(20_000);

@@ -43,7 +43,7 @@ describe('The row of sacct', () => {
         'ended',
         "The job failed (the job's log file or working directory could not be opened).",
       ],
-      ['22', 'toolong', 'pending'],
+      ['22', 'toolong', 'held'],
       ['23', 'array', 'pending'],
       ['24', 'cancelledpending', 'ended', 'The job was cancelled (BeginTime).'],
       ['28', 'array', 'running'],

@@ -205,6 +205,23 @@ describe('The states of Slurm', () => {
     }
   });
 
+  /** What it asks for is never given. */
+  const refused = [
+    'PartitionTimeLimit',
+    'PartitionNodeLimit',
+    'PartitionConfig',
+    'AccountNotAllowed',
+    'QOSNotAllowed',
+    'MaxMemPerLimit',
+    'AssocMaxWallDurationPerJobLimit',
+    'AssocMaxMemPerJob',
+    'AssocMaxCpuPerNode',
+    'QOSMaxCpuPerJobLimit',
+    'QOSMaxGRESPerJob',
+    'QOSMaxMemoryPerNode',
+    'QOSMinCpuNotSatisfied',
+  ];
+
   it('are held where the reason of a waiting job says so', () => {
     const held = [
       'JobHeldUser',
@@ -217,9 +234,19 @@ describe('The states of Slurm', () => {
       'InvalidAccount',
       'InvalidQOS',
     ];
-    for (const reason of held) {
+    for (const reason of [...held, ...refused]) {
       expect(statusOf({ state: 'PENDING', reason }), reason).to.include({ state: 'held', reason });
     }
+  });
+
+  it('are pending where one of several partitions refuses the job', () => {
+    const waiting = (reason: string, partitions: string) =>
+      statusOf({ state: 'PENDING', reason: `${reason}\x1d${partitions}` });
+    for (const reason of refused) {
+      expect(waiting(reason, 'short')).to.include({ state: 'held', reason });
+      expect(waiting(reason, 'short,long')).to.include({ state: 'pending', reason });
+    }
+    expect(waiting('JobHeldUser', 'short,long')).to.include({ state: 'held' });
   });
 
   it('are pending for all other reasons', () => {
@@ -228,10 +255,16 @@ describe('The states of Slurm', () => {
       'Resources',
       'BeginTime',
       'Dependency',
-      'PartitionTimeLimit',
+      'PartitionDown',
+      'PartitionInactive',
       'JobArrayTaskLimit',
+      'ReqNodeNotAvail',
       'ReqNodeNotAvail, UnavailableNodes:node07,node[09-12]',
+      'AssocGrpCpuLimit',
+      'AssocMaxJobsLimit',
       'QOSMaxJobsPerUserLimit',
+      'QOSMaxCpuPerUserLimit',
+      'QOSMaxGRESPerUser',
       'FedJobLock',
     ];
     for (const reason of waits) {
@@ -262,7 +295,7 @@ describe('The states of Slurm', () => {
       '41 pending',
       '20 pending',
       '21 preempted',
-      '37 pending',
+      '37 held',
       '8 pending',
       '51 held',
       '16 failed',
@@ -367,7 +400,7 @@ describe('The answer of squeue', () => {
       submittedAt: new Date('2026-11-22T08:03:30Z'),
       estimatedStart: new Date('2026-11-22T09:03:30Z'),
     });
-    expect(job('22')).to.include({ state: 'pending', reason: 'PartitionTimeLimit' });
+    expect(job('22')).to.include({ state: 'held', reason: 'PartitionTimeLimit' });
     expect(job('22')).not.to.have.any.keys('estimatedStart', 'startedAt', 'endsAt', 'hosts');
   });
 
@@ -398,8 +431,8 @@ describe('The answer of squeue', () => {
       kinds[kind] = `${kinds[kind] ?? ''} ${id}`.trim();
     }
     expect(kinds).to.deep.equal({
-      pending: '6 10 20 21 23 29 30 22',
-      held: '5 25 19',
+      pending: '6 10 20 21 23 29 30',
+      held: '5 25 19 22',
       running: '2 3 28 26 27 1',
       suspended: '4',
       completing: '11',

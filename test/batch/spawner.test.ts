@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import sinon from 'sinon';
 import {
   AbortError,
+  BatchSpawner,
   CommandError,
   OptionsError,
   ParseError,
@@ -213,7 +214,10 @@ describe('BatchSpawner', () => {
       await settled;
 
       expect(outcome.address?.port).to.equal(40_200);
-      expect(events.filter((event) => event.startsWith('running'))).to.have.length(2);
+      expect(events).to.deep.equal([
+        ...['submitted:1001', 'running:127.0.0.1', 'submitted:1001', 'running:127.0.0.1'],
+        'ready:40200',
+      ]);
     });
 
     it('uses the fixed port without a call', async () => {
@@ -292,6 +296,26 @@ describe('BatchSpawner', () => {
 
       expect(outcome.error).to.be.instanceOf(StartTimeoutError).and.to.include({ step: 'launch' });
       expect(aliveJobs()).to.deep.equal([]);
+    });
+
+    it('says that it is the host that is not known, where that is so', async () => {
+      table.slurm.pend();
+      const spawner = create({ endpoint: 'fixed', port: 8888, startTimeout: 60_000 });
+      const { outcome, settled } = begin(spawner);
+      await table.clock.tickAsync(100);
+      table.slurm.fail({
+        program: 'squeue',
+        result: {
+          stdout:
+            '\x1e1001\x1fRUNNING\x1fn/a\x1f\x1fNone\x1f2026-03-02T06:00:00\x1fN/A\x1fN/A\x1f\n',
+        },
+        times: 31,
+      });
+      await table.clock.tickAsync(80_000);
+      await settled;
+
+      expect(outcome.error).to.be.instanceOf(StartTimeoutError).and.to.include({ step: 'launch' });
+      expect(String(outcome.error)).to.match(/does not say on which host the job 1001 runs/);
     });
 
     it('cancels a job whose server does not answer within httpTimeout', async () => {
@@ -387,6 +411,83 @@ describe('BatchSpawner', () => {
       await table.clock.tickAsync(30_000);
 
       expect(spawner.getState()).to.include({ jobId: '1001' });
+    });
+
+    describe('while nobody can look for the job', () => {
+      const refusal = (why: string) => ({
+        program: 'sbatch',
+        result: { exitCode: 1, stderr: `sbatch: error: Batch job submission failed: ${why}\n` },
+      });
+      const unable = (times = 99) =>
+        table.slurm.fail({
+          program: 'squeue',
+          result: { exitCode: 1, stderr: 'squeue: error: plugin failed\n' },
+          times,
+        });
+      const denial = 'Invalid account or account/partition combination specified';
+
+      it('says what it came to, as soon as it is known and at the end', async () => {
+        table.slurm.fail(refusal('Plugin failed'));
+        unable();
+        const spawner = create({ startTimeout: 60_000, stopTimeout: 10_000 });
+        const messages: string[] = [];
+        spawner.on('progress', ({ message }) => messages.push(message));
+        const { outcome, settled } = begin(spawner);
+        await table.clock.tickAsync(100);
+        expect(messages.at(-1)).to.match(/Looking whether.*Plugin failed/);
+        await table.clock.tickAsync(120_000);
+        await settled;
+
+        const { error } = outcome;
+        expect(error).to.be.instanceOf(StartTimeoutError).and.to.include({ step: 'submit' });
+        expect(String(error)).to.match(/within startTimeout \(60 s\)\..*Plugin failed/);
+        expect((error as StartTimeoutError).cause).to.be.instanceOf(CommandError);
+        // There may be a job.
+        expect(spawner.getState()).to.have.property('tag');
+      });
+
+      it('takes the word of Slurm for it that there is none', async () => {
+        table.slurm.fail(refusal(denial));
+        unable();
+        const spawner = create();
+        const { outcome, settled } = begin(spawner);
+        await table.clock.tickAsync(9000);
+        expect(outcome).to.deep.equal({});
+        await table.clock.tickAsync(30_000);
+        await settled;
+
+        expect(outcome.error).to.be.instanceOf(CommandError);
+        expect(String(outcome.error)).to.include(denial);
+        expect(spawner.getState()).to.deep.equal({ version: 1, spawner: 'slurm' });
+      });
+
+      it('does not, where an earlier try may have made one', async () => {
+        table.slurm.fail({ program: 'sbatch', result: 'hang', effect: 'happens' });
+        // Twice the list of all, and twice that of the account.
+        table.slurm.fail({ program: 'squeue', result: { stdout: '' }, times: 4 });
+        table.slurm.fail(refusal(denial));
+        unable(6);
+        const spawner = create();
+        begin(spawner);
+        await table.clock.tickAsync(60_000 + 180_000);
+
+        expect(count('sbatch')).to.equal(2);
+        expect(spawner.getState()).to.include({ jobId: '1001' });
+      });
+
+      it('does not, where the words are those of a command of the site', async () => {
+        table.slurm.fail(refusal(denial));
+        unable();
+        const submit = [
+          ...['sbatch', '--parsable', '--job-name={{jobName}}'],
+          ...['--comment={{tag}}', '--export={{exportNames}}'],
+        ];
+        const spawner = create({ commands: { submit } });
+        begin(spawner);
+        await table.clock.tickAsync(60_000);
+
+        expect(spawner.getState()).to.have.property('tag');
+      });
     });
 
     it('does not rest before the job of an earlier try is cancelled', async () => {
@@ -530,6 +631,19 @@ describe('BatchSpawner', () => {
         expect(table.slurm.jobs).to.deep.equal([]);
       });
     }
+
+    it('does not wait for a hub that never saves the state', async () => {
+      const spawner = create();
+      spawner.once('state', () => new Promise(() => {}));
+      const { outcome, settled } = begin(spawner);
+      await table.clock.tickAsync(100);
+      await spawner.stop();
+      await settled;
+
+      expect(outcome.error).to.be.instanceOf(AbortError);
+      expect(table.slurm.jobs).to.deep.equal([]);
+      expect(spawner.getState()).to.deep.equal({ version: 1, spawner: 'slurm' });
+    });
 
     it('is what stop() does to a start', async () => {
       table.slurm.pend();
@@ -1157,6 +1271,13 @@ describe('BatchSpawner', () => {
           .with.property('path', path);
       });
     }
+
+    it('has to be told by a class which batch system it is for', () => {
+      class HomemadeSpawner extends BatchSpawner {}
+      expect(() => new HomemadeSpawner(table.contextOf()))
+        .to.throw(OptionsError, /HomemadeSpawner .*static property scheduler/)
+        .with.property('path', 'scheduler');
+    });
 
     it('lets every part of the scheduler be replaced', async () => {
       const spawner = create({

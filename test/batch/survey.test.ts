@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { GenericBatchSpawner } from '../../lib/batch/generic.ts';
+import { slurm } from '../../lib/batch/slurm.ts';
 import { StateError } from '../../lib/errors.ts';
 import type { GenericOptions } from '../../lib/generated/options.ts';
 import type { SpawnerContext } from '../../lib/index.ts';
@@ -54,6 +55,19 @@ describe('A survey of the jobs of a hub', () => {
     await table.clock.tickAsync(5000);
     await stopping;
     expect(table.aliveJobs()).to.deep.equal([]);
+  });
+
+  it('is made anew where a class reads the list by a function of its own', async () => {
+    class EmptySpawner extends TestSpawner {
+      static override readonly scheduler = {
+        ...slurm,
+        parseFind: () => ({ jobs: [], complete: true }),
+      };
+    }
+    await running();
+    const empty = new EmptySpawner(table.contextOf());
+    expect(names(await surveyed())).to.deep.equal(['alice/ 1001']);
+    expect(names(await surveyed(empty))).to.deep.equal([]);
   });
 
   it('keeps a job whose state nobody knows', async () => {

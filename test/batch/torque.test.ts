@@ -583,7 +583,7 @@ describe('The job of Torque', () => {
 
   it('is submitted with its name, and with nothing of the environment', () => {
     const { argv, env, environmentFile } = prepared({ host: 'h' });
-    expect(argv).to.deep.equal(['qsub', '-N', 'ju-3b1d0c7a9e55', '-r', 'n']);
+    expect(argv).to.deep.equal(['qsub', '-N', 'ju-3b1d0c7a9e55']);
     expect(env).to.deep.equal({ PATH: '/bin' });
     expect(environmentFile?.text).to.include('secret');
   });

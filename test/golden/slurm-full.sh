@@ -1,4 +1,5 @@
 #!/bin/bash
+#SBATCH --no-requeue
 #SBATCH --output=/scratch/alice_hpc/jupyter-alice-lab-3b1d0c7a9e55.log
 #SBATCH --chdir="/home/alice #1"
 #SBATCH --partition=batch
@@ -17,7 +18,7 @@ export SLURM_CPU_BIND="$HUBSPAWNER_ENV_SLURM_CPU_BIND"; unset HUBSPAWNER_ENV_SLU
 
 # Called at the end of this script.
 server() {
-  srun --mpi=none /bin/sh -c '# hubspawner tells the hub which port the server will have, and becomes the server: see the end.
+  SRUN_CPUS_PER_TASK='4' srun --mpi=none /bin/sh -c '# hubspawner tells the hub which port the server will have, and becomes the server: see the end.
 hubspawner_port() (
   fail() {
     printf "hubspawner: %s\n" "$1" >&2

@@ -1,4 +1,5 @@
 #!/bin/bash
+#SBATCH --no-requeue
 #SBATCH --output=/home/alice/jupyter-alice-lab-3b1d0c7a9e55.log
 #SBATCH --chdir=/home/alice
 

@@ -61,6 +61,11 @@ function memoryOf({ memory }: Asked, unit: string): string | undefined {
   return typeof memory === 'number' ? `${memory}${unit}` : memory;
 }
 
+/** Each slot has a part of what all of the job may use. */
+function memoryOfSlot({ memory, cores = 1 }: Asked): string | undefined {
+  return typeof memory === 'number' ? `${Math.ceil(memory / Number(cores))}M` : memory;
+}
+
 function byShell(options: (script: string) => readonly string[]) {
   return {
     read: ({ argv, input }: PreparedJob) => ({
@@ -92,12 +97,12 @@ const slurm: Subject = {
   directive: /^#SBATCH/,
   wanted: (asked) => ({
     words: [
-      ...['sbatch', '--parsable', '--no-requeue', `--job-name=${asked.jobName}`],
+      ...['sbatch', '--parsable', `--job-name=${asked.jobName}`],
       ...[`--comment=${asked.tag}`, `--export=${asked.exported.join(',')}`],
       ...assignment('--clusters', asked['cluster']),
     ],
     directives: [
-      ...[`--output=${asked.log}`, `--chdir=${asked.home}`],
+      ...['--no-requeue', `--output=${asked.log}`, `--chdir=${asked.home}`],
       ...assignment('--partition', asked['partition']),
       ...assignment('--time', asked['runtime']),
       ...assignment('--mem', memoryOf(asked, 'M')),
@@ -154,7 +159,7 @@ const torque: Subject = {
   variables: ['PBS_JOBID', 'PBS_DEFAULT'],
   directive: /^#PBS/,
   wanted: (asked) => ({
-    words: ['qsub', '-N', asked.jobName, '-r', 'n'],
+    words: ['qsub', '-N', asked.jobName],
     directives: [
       ...torqueHead(asked),
       ...queueAtHost(asked),
@@ -175,7 +180,7 @@ const moab: Subject = {
   },
   variables: ['MOABHOMEDIR', 'PBS_JOBID'],
   wanted: (asked) => ({
-    words: ['msub', '-N', asked.jobName, '-r', 'n'],
+    words: ['msub', '-N', asked.jobName],
     directives: [
       ...torqueHead(asked),
       ...option('-q', asked['queue']),
@@ -207,7 +212,7 @@ const pbs: Subject = {
       ...assignment('ngpus', gpus || undefined),
     ];
     return {
-      words: ['qsub', '-f', '-N', jobName, '-r', 'n'],
+      words: ['qsub', '-f', '-N', jobName],
       directives: [
         ...`-S /bin/bash -N ${jobName} -r n -j oe -o`.split(' ').concat(log),
         ...queueAtHost(asked),
@@ -241,7 +246,7 @@ const gridEngine: Subject = {
       ...'-S /bin/bash -r n -j y -o'.split(' ').concat(`:${asked.log}`, '-wd', asked.home),
       ...option('-q', asked['queue']),
       ...option('-l', asked.time?.seconds, 'h_rt='),
-      ...option('-l', memoryOf(asked, 'M'), 'h_vmem='),
+      ...option('-l', memoryOfSlot(asked), 'h_vmem='),
       ...option('-pe', asked['pe']),
       String(asked.cores ?? 1),
       ...option('-A', asked['account']),

@@ -12,7 +12,12 @@ import type {
   SpawnerContext,
   SpawnerOptions,
 } from '../../lib/index.ts';
-import { LocalProcessSpawner, SlurmSpawner } from '../../lib/index.ts';
+import {
+  GenericBatchSpawner,
+  LocalProcessSpawner,
+  LsfSpawner,
+  SlurmSpawner,
+} from '../../lib/index.ts';
 
 const context: SpawnerContext = { user: { name: 'ada' } };
 
@@ -25,6 +30,24 @@ new LocalProcessSpawner(context, { memLimit: 1024, environment: { A: ({ account 
 
 // @ts-expect-error a request is of the batch system, not of a process
 new LocalProcessSpawner(context, { request: { memory: '4G' } });
+// Where all is said by options, any name may be asked for, by a text.
+new GenericBatchSpawner(context, { request: { feature: 'haswell', nprocs: 2 } });
+// @ts-expect-error a text
+new GenericBatchSpawner(context, { request: { feature: true } });
+// @ts-expect-error of the names that all systems have, each has its type
+new GenericBatchSpawner(context, { request: { queue: 2 } });
+
+// What `requestNames` adds is said to the types once, and then they know it.
+declare module '../../lib/index.ts' {
+  interface LsfRequest {
+    readonly feature?: string;
+  }
+}
+new LsfSpawner(context, { requestNames: ['feature'], request: { feature: 'haswell' } });
+// @ts-expect-error a text
+new LsfSpawner(context, { requestNames: ['feature'], request: { feature: 2 } });
+// @ts-expect-error the name is of another system
+new SlurmSpawner(context, { requestNames: ['feature'], request: { feature: 'haswell' } });
 // @ts-expect-error the name is wrong
 new SlurmSpawner(context, { request: { memroy: '4G' } });
 // @ts-expect-error a list of words, not a line for a shell

@@ -11,7 +11,7 @@ mkdir -p "$out"
 export LC_ALL=C.UTF-8 TZ=UTC
 release=$(sinfo --version | grep -oE '[0-9]+\.[0-9]+' | head -n 1)
 # What the library asks: fields end with \x1f, records begin with \x1e.
-query=(squeue -h -a -t all --local -o $'\x1e%A\x1f%T\x1f%B\x1f%N\x1f%r\x1f%V\x1f%S\x1f%e\x1f')
+query=(squeue -h -a -t all --local -o $'\x1e%A\x1f%T\x1f%B\x1f%N\x1f%r\x1d%P\x1f%V\x1f%S\x1f%e\x1f')
 # What it asks where it looks for a job by its mark; of the boundary each call has another.
 boundary=c0ffee5ca1ab1e0ddba11f00
 printf -v find '%s' $'\x1e' '|%A' $'\x1f' '|%k' $'\x1f' '|%j' $'\x1f' '|%T' $'\x1f' '|%u' $'\x1f' '|'
@@ -23,7 +23,7 @@ entries=()
 save() {
   local file=$1 text
   # The dot saves the line breaks at the end.
-  text=$(sed -e 's/\x1e/\\x1e/g' -e 's/\x1f/\\x1f/g' -e "s/\b$(uname -n)\b/login01/g" && echo .)
+  text=$(sed -e 's/\x1e/\\x1e/g' -e 's/\x1f/\\x1f/g' -e 's/\x1d/\\x1d/g' -e "s/\b$(uname -n)\b/login01/g" && echo .)
   text=${text%.}
   case $text in
     *'\x1e'*) file+=.esc text=${text//$'\n'/$'\\n\n'} ;;

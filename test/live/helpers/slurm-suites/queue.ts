@@ -49,6 +49,15 @@ export function queueSuite(hub: () => LiveHub): void {
     );
   });
 
+  it('that its partition never starts fails the start as well', async () => {
+    const request = { partition: 'short', runtime: '10' };
+    const { message } = await rejection(
+      hub().create({ held: 'fail', request }).start(),
+      StartError,
+    );
+    assert.match(message, /is held .*\(Partition(Config|TimeLimit): /);
+  });
+
   it('that is to begin later says when', async () => {
     const spawner = hub().create({ request: { options: '--begin=now+3600' } });
     const events = new EventLog(spawner);
