@@ -404,6 +404,28 @@ describe('What a supervisor keeps in its store', () => {
       expect(hub.servers).to.deep.equal([]);
     });
 
+    it('lets a start end at its second record, and then another one of the same server begin', async () => {
+      const hub = new TestHub({ startLimit: 1 });
+      await hub.supervisor.restore();
+      let sets = 0;
+      hub.store.before = (call) => {
+        sets += call === 'set' ? 1 : 0;
+        return call === 'set' && sets === 2 ? hanging() : undefined;
+      };
+      const aborted = rejected(AbortError, hub.start('ada'));
+      await settle();
+      const stopped = hub.supervisor.stop('ada');
+      await clock.tickAsync(15_000);
+      await stopped;
+      await aborted;
+      expect(hub.cluster.calls.submit).to.equal(0);
+      expect(await hub.start('bob')).to.include({ host: 'node1' });
+      const again = hub.start('ada');
+      await clock.tickAsync(120_000);
+      expect(await again).to.include({ host: 'node1' });
+      expect(hub.cluster.alive).to.have.length(2);
+    });
+
     it('lets a server be stopped, and be started that is ready', async () => {
       const hub = new TestHub();
       hub.store.before = (_, value) =>
