@@ -90,6 +90,17 @@ describe('A supervisor tells', () => {
     expect(hub.told.filter((event) => event.startsWith('exited'))).to.deep.equal([]);
   });
 
+  it('of an end that its spawner has not told of', async () => {
+    const hub = new TestHub();
+    await hub.start('ada');
+    hub.supervisor.find('ada')?.spawner?.removeAllListeners('exited');
+    hub.cluster.end(crashed);
+    await clock.tickAsync(33_000);
+    expect(hub.told.slice(-2)).to.deep.equal(['exited ada/', 'removed ada/']);
+    expect(hub.supervisor.metrics().exits.failed).to.equal(1);
+    expect(hub.servers).to.deep.equal([]);
+  });
+
   it('everybody, whatever a listener does', async () => {
     const hub = new TestHub();
     const failure = new Error('listener');

@@ -404,7 +404,7 @@ describe('What a supervisor keeps in its store', () => {
       expect(hub.servers).to.deep.equal([]);
     });
 
-    it('lets a start end at its second record, and then another one of the same server begin', async () => {
+    it('lets a start be stopped whose second record it has not kept, and another one begin', async () => {
       const hub = new TestHub({ startLimit: 1 });
       await hub.supervisor.restore();
       let sets = 0;
