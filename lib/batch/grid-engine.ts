@@ -3,7 +3,6 @@ import { OptionsError, ParseError } from '../errors.ts';
 import type { ExitStatus } from '../events.ts';
 import type { GridEngineOptions } from '../generated/options.ts';
 import { directiveValue } from '../quote.ts';
-import type { TemplateView } from '../template.ts';
 import { bytes } from '../units.ts';
 import { exitOfJob } from './exit.ts';
 import { jobScript } from './job-script.ts';
@@ -177,7 +176,10 @@ export class GridEngineSpawner extends BatchSpawner<GridEngineOptions> {
 }
 
 /** h_vmem is that of one slot: the part of each in what all of the job may use. */
-function memoryOfSlot(mebibytes: number, { pe, nprocs = 1 }: TemplateView): string {
+function memoryOfSlot(
+  mebibytes: number,
+  { pe, nprocs = 1 }: Readonly<Record<string, unknown>>,
+): string {
   const slots = pe === undefined ? 1 : Number(nprocs);
   return `${Math.ceil(mebibytes / slots)}M`;
 }

@@ -1,7 +1,6 @@
 import type { ExitCause, ExitStatus } from '../events.ts';
 import type { BatchOptions } from '../generated/options.ts';
 import type { OptionsSchema } from '../options.ts';
-import type { TemplateView } from '../template.ts';
 import { parseTemplate } from '../template.ts';
 import { checkPatterns, hasMarks, rowReaders, stateReader } from './pattern-readers.ts';
 
@@ -179,8 +178,11 @@ export interface Scheduler {
   readonly jobEnvironment: 'private' | 'public';
   /** The most characters that the name of a job may have; at least 15. */
   readonly jobNameLength: number;
-  /** Writes `memLimit` for `request.memory`, beside the other values of the job. Default: as in `512M`. */
-  readonly memory?: (mebibytes: number, view: TemplateView) => string;
+  /**
+   * Writes `memLimit` for `request.memory`; `values` are those that templates know of the job. Default:
+   * as in `512M`.
+   */
+  readonly memory?: (mebibytes: number, values: Readonly<Record<string, unknown>>) => string;
   /** Writes `request.runtime`. Default: as it was given. */
   readonly runtime?: (seconds: number) => string;
   /**
