@@ -1,12 +1,11 @@
 import type { SpawnerContext } from './context.ts';
-import { servicePrefix } from './environment.ts';
+import { servicePrefix, urlHost } from './environment.ts';
 import { StateError } from './errors.ts';
 import type { ServerAddress } from './events.ts';
 
 /** The address of a server that listens there. */
 export function serverAddress(context: SpawnerContext, host: string, port: number): ServerAddress {
-  const authority = host.includes(':') ? `[${host}]` : host;
-  return { host, port, url: `http://${authority}:${port}${servicePrefix(context)}` };
+  return { host, port, url: `http://${urlHost(host)}:${port}${servicePrefix(context)}` };
 }
 
 /** Where a server is found that listens at an address of this machine, or at all of them. */

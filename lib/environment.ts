@@ -193,8 +193,9 @@ function percentEncoded(name: string): string {
   );
 }
 
-function urlHost(ip: string): string {
-  return ip.includes(':') ? `[${ip}]` : ip;
+/** A host in front of `:port`: an address of IPv6 stands in brackets there. */
+export function urlHost(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 function baseUrl(path = '/'): string {

@@ -219,6 +219,18 @@ export class StoreError extends SpawnerError {
   }
 }
 
+/** Asks a question that may fail, as all do that are about the outside; `instead` is then the answer. */
+export async function unlessFailed<T>(ask: () => Promise<T>, instead: T): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof SpawnerError) {
+      return instead;
+    }
+    throw error;
+  }
+}
+
 /** What a caught value says, whatever it is. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

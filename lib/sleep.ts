@@ -1,3 +1,5 @@
+import { withSignal } from './abort.ts';
+
 /**
  * Waits on the global `setTimeout`, which tests can fake.
  *
@@ -23,15 +25,16 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 /**
  * Waits for something, but no longer than so many ms.
  *
+ * @param signal ends the wait early
  * @returns whether it came to an end
  * @throws what it throws until then
  */
-export async function atMost(ms: number, task: Promise<unknown> | undefined): Promise<boolean> {
-  const over = new AbortController();
-  const late = sleep(ms, over.signal).then(() => false);
-  try {
-    return await Promise.race([Promise.resolve(task).then(() => true), late]);
-  } finally {
-    over.abort();
-  }
+export function atMost(
+  ms: number,
+  task: Promise<unknown> | undefined,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  return withSignal(signal, (inner) =>
+    Promise.race([Promise.resolve(task).then(() => true), sleep(ms, inner).then(() => false)]),
+  );
 }

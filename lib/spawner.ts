@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import type { Ability, LogOptions, ServerUsage } from './abilities.ts';
-import { abortError, firstOf, throwIfAborted, unlessAborted, withSignal } from './abort.ts';
+import { firstOf, throwIfAborted, unlessAborted, withSignal } from './abort.ts';
 import { addressIn, serverAddress } from './address.ts';
 import { Announcer } from './announcer.ts';
 import type { SpawnerContext } from './context.ts';
@@ -418,18 +418,17 @@ export abstract class Spawner<
    */
   protected async untilSaved(): Promise<void> {
     const signal = this.#starting?.signal;
-    const saved = Promise.all(this.#saves);
-    try {
-      await (signal === undefined ? saved : unlessAborted(signal, () => saved));
-    } catch (cause) {
-      if (signal?.aborted) {
-        throw abortError(signal);
+    const saved = async () => {
+      try {
+        await Promise.all(this.#saves);
+      } catch (cause) {
+        throw new StartError(
+          `The state of the server could not be saved, so that it is not started: ${messageOf(cause)}`,
+          { retryable: true, cause },
+        );
       }
-      throw new StartError(
-        `The state of the server could not be saved, so that it is not started: ${messageOf(cause)}`,
-        { retryable: true, cause },
-      );
-    }
+    };
+    await (signal === undefined ? saved() : unlessAborted(signal, saved));
   }
 
   /**

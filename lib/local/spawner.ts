@@ -3,7 +3,7 @@ import type { Ability, LogOptions, ServerUsage } from '../abilities.ts';
 import { throwIfAborted, unlessAborted } from '../abort.ts';
 import { reachableHost } from '../address.ts';
 import type { SpawnerContext } from '../context.ts';
-import { messageOf, SpawnerError, StartError, StateError } from '../errors.ts';
+import { messageOf, StartError, StateError, unlessFailed } from '../errors.ts';
 import type { ExitStatus, ServerAddress } from '../events.ts';
 import type { LocalProcessOptions } from '../generated/options.ts';
 import { endOfLog } from '../runners/log-tail.ts';
@@ -84,16 +84,11 @@ export class LocalProcessSpawner extends Spawner<LocalProcessOptions> {
   /** What the server and all that it has started use; memory that they share counts more than once. */
   override async usage(): Promise<ServerUsage | null> {
     const server = this.#server;
-    try {
+    // There may be no ps.
+    return unlessFailed(async () => {
       const lives = server !== undefined && (await server.status()) === 'alive';
-      return lives ? await usageOf(this.runner, server.identity.pid) : null;
-    } catch (error) {
-      // There may be no ps.
-      if (error instanceof SpawnerError) {
-        return null;
-      }
-      throw error;
-    }
+      return lives ? usageOf(this.runner, server.identity.pid) : null;
+    }, null);
   }
 
   /** The end of `logFile`, which has no times: `since` is not heeded. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { EventEmitter } from 'eventemitter3';
-import { throwIfAborted, withSignal } from '../abort.ts';
+import { throwIfAborted } from '../abort.ts';
 import { Announcer } from '../announcer.ts';
 import { JobMonitor } from '../batch/monitor.ts';
 import type { SpawnerContext } from '../context.ts';
@@ -21,7 +21,7 @@ import type { ProgressEvent, ProgressLog } from '../progress.ts';
 import { noProgress } from '../progress.ts';
 import { localRunner } from '../runners/local.ts';
 import type { CommandRunner } from '../runners/runner.ts';
-import { atMost, sleep } from '../sleep.ts';
+import { atMost } from '../sleep.ts';
 import type { Spawner, StopOptions } from '../spawner.ts';
 import type { Json, SpawnerState } from '../state.ts';
 import type { Stray, SupervisorEvents } from './events.ts';
@@ -737,20 +737,20 @@ async function whyNot(ms: number, task: Promise<unknown> | undefined): Promise<s
 
 /**
  * @param signal ends the wait
- * @throws StartError
+ * @throws StartError; AbortError where it was ended
  */
-function inTime(
+async function inTime(
   token: Promise<string | undefined> | string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
-  return withSignal(signal, (inner) => {
-    const late = sleep(tokenTime, inner).then(() => {
-      throwIfAborted(inner);
-      throw new StartError(
-        `The hub's own function apiToken has not answered for ${tokenTime / 1000} s.`,
-        { retryable: true },
-      );
-    });
-    return Promise.race([token, late]);
-  });
+  if (await atMost(tokenTime, Promise.resolve(token), signal)) {
+    return token;
+  }
+  if (signal !== undefined) {
+    throwIfAborted(signal);
+  }
+  throw new StartError(
+    `The hub's own function apiToken has not answered for ${tokenTime / 1000} s.`,
+    { retryable: true },
+  );
 }

@@ -55,7 +55,7 @@ const hardened: readonly (readonly [name: string, value: string, since: number])
  * The properties that the options ask for, in the order in which they are set: the preset, the
  * options, the extra properties.
  *
- * @throws OptionsError for a template that can't be filled in, and where one option undoes another
+ * @throws OptionsError for a template that can't be filled in
  */
 export function propertiesOf(options: SystemdOptions, facts: UnitFacts): readonly Property[] {
   const list: Property[] = [];
@@ -85,7 +85,6 @@ export function propertiesOf(options: SystemdOptions, facts: UnitFacts): readonl
   add('cpuWeight', 'CPUWeight', cpuWeight?.toString(), 232);
   add('tasksMax', 'TasksMax', tasksMax?.toString(), 227);
   add('maxRuntime', 'RuntimeMaxSec', maxRuntime === undefined ? undefined : `${maxRuntime}ms`, 229);
-  checkRestart(options);
   add('restart', 'Restart', options.restart === 'no' ? undefined : options.restart, 1);
   add('isolateTmp', 'PrivateTmp', yes(options.isolateTmp), 183);
   add('isolateDevices', 'PrivateDevices', yes(options.isolateDevices), 209);
@@ -133,21 +132,6 @@ export function slicePropertiesOf(
       (one) => `${name}=${propertyValue(one, `sliceProperties.${name}`, facts)}`,
     ),
   );
-}
-
-/**
- * systemd.service(5) has a service that ran too long started anew by all of these.
- *
- * @throws OptionsError where the server would never end
- */
-function checkRestart({ restart, maxRuntime }: SystemdOptions): void {
-  if (maxRuntime !== undefined && ['on-failure', 'on-abnormal', 'always'].includes(restart)) {
-    throw new OptionsError(
-      'restart',
-      "'no' or 'on-abort' where there is a maxRuntime",
-      `With the option restart '${restart}' systemd starts a server anew that it has ended after its maxRuntime: leave out one of the two, or take 'on-abort'.`,
-    );
-  }
 }
 
 /** An empty value is systemd's way to take back what was set before. */

@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { urlHost } from '../environment.ts';
 import { OptionsError, StartError } from '../errors.ts';
 import { withoutSecret } from '../runners/log-tail.ts';
 import type { CommandResult } from '../runners/runner.ts';
@@ -151,7 +151,7 @@ export class Service {
 
   /** A socket of the machine's own, and behind it a service in the network of the server. */
   async #startProxy({ host, port }: NonNullable<ServicePlan['proxyFor']>): Promise<void> {
-    const listen = `${isIPv6(host) ? `[${host}]` : host}:${port}`;
+    const listen = `${urlHost(host)}:${port}`;
     // No server has that name: the `-` of a server's name is escaped.
     const name = this.unit.replace(/\.service$/, '--proxy');
     // In lists of units a backslash takes the next character as it is.

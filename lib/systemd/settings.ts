@@ -58,6 +58,7 @@ export class UnitSettings {
 
   #check(): void {
     const { slice, sliceProperties, dynamicUsers, unitNameTemplate, scope } = this.#options;
+    const { restart, maxRuntime } = this.#options;
     if (slice === undefined && Object.keys(sliceProperties).length > 0) {
       throw new OptionsError(
         'sliceProperties',
@@ -67,6 +68,14 @@ export class UnitSettings {
     }
     if (this.#directory?.startsWith('/') === false) {
       throw new OptionsError('userWorkingDir', 'a template of an absolute path');
+    }
+    // systemd.service(5) has a service that ran too long started anew by all of these.
+    if (maxRuntime !== undefined && ['on-failure', 'on-abnormal', 'always'].includes(restart)) {
+      throw new OptionsError(
+        'restart',
+        "'no' or 'on-abort' where there is a maxRuntime",
+        `With the option restart '${restart}' systemd starts a server anew that it has ended after its maxRuntime: leave out one of the two, or take 'on-abort'.`,
+      );
     }
     if (scope === 'user') {
       this.#checkUserScope();

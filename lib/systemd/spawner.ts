@@ -14,6 +14,7 @@ import {
   StartError,
   StateError,
   StopError,
+  unlessFailed,
 } from '../errors.ts';
 import type { ExitStatus, ServerAddress } from '../events.ts';
 import type { SystemdOptions } from '../generated/options.ts';
@@ -118,17 +119,11 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
   }
 
   override async usage(): Promise<ServerUsage | null> {
-    try {
-      const facts = await this.#running?.service.cgroup();
-      return facts === undefined
-        ? null
-        : { memory: facts.memory, cpu: facts.cpu, tasks: facts.tasks };
-    } catch (error) {
-      if (error instanceof SpawnerError) {
-        return null;
-      }
-      throw error;
-    }
+    const service = this.#running?.service;
+    const facts = await unlessFailed(async () => service?.cgroup(), undefined);
+    return facts === undefined
+      ? null
+      : { memory: facts.memory, cpu: facts.cpu, tasks: facts.tasks };
   }
 
   /** The end of the journal of the unit, by default of this run of it. */
@@ -524,7 +519,9 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
   /** A limit that was accepted, and that nothing enforces, is no limit. */
   async #checkLimits(service: Service): Promise<void> {
     const asked = limits.filter(([option]) => this.options[option] !== undefined);
-    for (const [option] of asked.length > 0 ? await this.#unenforced(service, asked) : []) {
+    // No answer is no reason to end a server.
+    const unenforced = await unlessFailed(() => this.#unenforced(service, asked), []);
+    for (const [option] of unenforced) {
       this.announce('warning', {
         code: 'limit-not-enforced',
         message: `The option ${option} was set for ${service.unit}, but the kernel does not enforce it: its control group, or a slice around it, has nothing of the kind.`,
@@ -536,20 +533,15 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
     service: Service,
     asked: readonly (typeof limits)[number][],
   ): Promise<readonly (typeof limits)[number][]> {
-    try {
-      const facts = await service.cgroup();
-      const unenforced = asked.filter(([, fact]) => facts?.[fact] === null);
-      // A unit that has ended meanwhile has no control group.
-      return unenforced.length > 0 && (await service.status()).activeState === 'active'
-        ? unenforced
-        : [];
-    } catch (error) {
-      // No answer is no reason to end a server.
-      if (error instanceof SpawnerError) {
-        return [];
-      }
-      throw error;
+    if (asked.length === 0) {
+      return [];
     }
+    const facts = await service.cgroup();
+    const unenforced = asked.filter(([, fact]) => facts?.[fact] === null);
+    // A unit that has ended meanwhile has no control group.
+    return unenforced.length > 0 && (await service.status()).activeState === 'active'
+      ? unenforced
+      : [];
   }
 
   /** How the unit has ended; undefined while it lives, and while nothing says that it has ended. */
@@ -618,14 +610,7 @@ export class SystemdSpawner extends Spawner<SystemdOptions> {
 
   /** Whether the systemd that ran the unit has ended: it never answers again. */
   async #isManagerGone(uid: number | undefined): Promise<boolean> {
-    try {
-      return uid !== undefined && (await this.#manager(uid).isGone(uid));
-    } catch (error) {
-      if (error instanceof SpawnerError) {
-        return false;
-      }
-      throw error;
-    }
+    return uid !== undefined && unlessFailed(() => this.#manager(uid).isGone(uid), false);
   }
 
   #tellWhetherKnown(problem: string | undefined, { unit }: Service): void {

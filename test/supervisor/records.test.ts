@@ -391,16 +391,21 @@ describe('What a supervisor keeps in its store', () => {
   describe('where it does not answer any more', () => {
     const hanging = () => new Promise<never>(() => {});
 
-    it('lets a start be stopped that it has not kept', async () => {
-      const hub = new TestHub();
-      await hub.supervisor.restore();
-      hub.store.before = hanging;
+    /** Begins a start, stops it, and gives the store all the time that it gets. */
+    async function startedAndStopped(hub: TestHub): Promise<void> {
       const aborted = rejected(AbortError, hub.start('ada'));
       await settle();
       const stopped = hub.supervisor.stop('ada');
       await clock.tickAsync(15_000);
       await stopped;
       await aborted;
+    }
+
+    it('lets a start be stopped that it has not kept', async () => {
+      const hub = new TestHub();
+      await hub.supervisor.restore();
+      hub.store.before = hanging;
+      await startedAndStopped(hub);
       expect(hub.servers).to.deep.equal([]);
     });
 
@@ -412,12 +417,7 @@ describe('What a supervisor keeps in its store', () => {
         sets += call === 'set' ? 1 : 0;
         return call === 'set' && sets === 2 ? hanging() : undefined;
       };
-      const aborted = rejected(AbortError, hub.start('ada'));
-      await settle();
-      const stopped = hub.supervisor.stop('ada');
-      await clock.tickAsync(15_000);
-      await stopped;
-      await aborted;
+      await startedAndStopped(hub);
       expect(hub.cluster.calls.submit).to.equal(0);
       expect(await hub.start('bob')).to.include({ host: 'node1' });
       const again = hub.start('ada');
